@@ -1,0 +1,43 @@
+/* calloc with a test hook: one thread-local countdown, so that parallel tests do not meet. */
+#include "base/alloc.h"
+
+#include <stdint.h>
+#include <string.h>
+
+static _Thread_local unsigned long countdown;
+
+void fz_fail_at(unsigned long n)
+{
+	countdown = n;
+}
+
+static int fails_now(void)
+{
+	return countdown > 0 && --countdown == 0;
+}
+
+void *fz_alloc(size_t n, size_t size)
+{
+	return fails_now() ? NULL : calloc(n, size);
+}
+
+void *fz_realloc(void *p, size_t n, size_t size)
+{
+	return fails_now() ? NULL : reallocarray(p, n, size);
+}
+
+char *fz_strdup(const char *s)
+{
+	size_t n = strlen(s) + 1;
+	char *copy = fz_alloc(n, 1);
+	if (copy)
+		memcpy(copy, s, n);
+	return copy;
+}
+
+void fz_freep(void *pp)
+{
+	void *p;
+	memcpy(&p, pp, sizeof(p)); /* pp is the address of a pointer of some object type */
+	free(p);
+}
