@@ -108,7 +108,8 @@ int fz_prefix_parse(const char *text, struct fz_prefix *ret_prefix)
 	return 0;
 }
 
-static int split_host_port(const char *text, char host[static FZ_ADDR_TEXT_LEN], const char **ret_port)
+static int split_host_port(
+	const char *text, char host[static FZ_ADDR_TEXT_LEN], const char **ret_port)
 {
 	const char *colon = strrchr(text, ':');
 	if (!colon)
@@ -162,7 +163,8 @@ int fz_addr_parse(const char *text, struct fz_addr *ret_addr)
 
 const char *fz_ip_format(const struct fz_ip *ip, char buf[static FZ_IP_TEXT_LEN])
 {
-	if (ip->family == FZ_NO_FAMILY || !inet_ntop(ip->family == FZ_IP4 ? AF_INET : AF_INET6, ip->b, buf, FZ_IP_TEXT_LEN))
+	if (ip->family == FZ_NO_FAMILY ||
+		!inet_ntop(ip->family == FZ_IP4 ? AF_INET : AF_INET6, ip->b, buf, FZ_IP_TEXT_LEN))
 		memcpy(buf, "none", sizeof("none"));
 	return buf;
 }
@@ -181,7 +183,8 @@ const char *fz_addr_format(const struct fz_addr *a, char buf[static FZ_ADDR_TEXT
 	if (a->ip.family != FZ_IP6)
 		snprintf(buf, FZ_ADDR_TEXT_LEN, "%s:%u", ip, (unsigned)a->port);
 	else if (a->scope != 0)
-		snprintf(buf, FZ_ADDR_TEXT_LEN, "[%s%%%u]:%u", ip, (unsigned)a->scope, (unsigned)a->port);
+		snprintf(buf, FZ_ADDR_TEXT_LEN, "[%s%%%u]:%u", ip, (unsigned)a->scope,
+			(unsigned)a->port);
 	else
 		snprintf(buf, FZ_ADDR_TEXT_LEN, "[%s]:%u", ip, (unsigned)a->port);
 	return buf;

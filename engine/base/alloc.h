@@ -16,7 +16,7 @@ void *fz_realloc(void *p, size_t n, size_t size) FZ_MUST_CHECK;
 /* A copy of a NUL-terminated string, or NULL. */
 char *fz_strdup(const char *s) FZ_NONNULL(1) FZ_FREED_BY(free);
 
-#define fz_new(type) ((type *)fz_alloc(1, sizeof(type)))
+#define fz_new(type)          ((type *)fz_alloc(1, sizeof(type)))
 #define fz_new_array(type, n) ((type *)fz_alloc((n), sizeof(type)))
 
 /* The n-th allocation from now (1 = the next) fails once; 0 switches this off. Tests only; per thread. */

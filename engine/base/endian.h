@@ -42,15 +42,13 @@ typedef struct {
 	}                                                                                          \
 	static inline void fz_le##bits##_store(void *p, uint##bits##_t v)                          \
 	{                                                                                          \
-		fz_native##bits##_store(p, __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__               \
-						   ? v                                             \
-						   : __builtin_bswap##bits(v));                    \
+		fz_native##bits##_store(p,                                                         \
+			__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__ ? v : __builtin_bswap##bits(v)); \
 	}                                                                                          \
 	static inline void fz_be##bits##_store(void *p, uint##bits##_t v)                          \
 	{                                                                                          \
-		fz_native##bits##_store(p, __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__               \
-						   ? __builtin_bswap##bits(v)                      \
-						   : v);                                           \
+		fz_native##bits##_store(p,                                                         \
+			__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__ ? __builtin_bswap##bits(v) : v); \
 	}                                                                                          \
 	static inline uint##bits##_t fz_le##bits##_get(fz_le##bits w)                              \
 	{                                                                                          \

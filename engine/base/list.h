@@ -43,10 +43,11 @@ static inline bool fz_node_is_linked(const struct fz_node *n)
 	return n->next != NULL;
 }
 
-#define FZ_CONTAINER_OF(ptr, type, member) ((type *)(void *)((char *)(ptr) - offsetof(type, member)))
+#define FZ_CONTAINER_OF(ptr, type, member)                                                         \
+	((type *)(void *)&((char *)(ptr))[-(ptrdiff_t)offsetof(type, member)])
 
 /* The body may not unlink `node`; FZ_LIST_EACH_SAFE allows it. */
-#define FZ_LIST_EACH(list, node) \
+#define FZ_LIST_EACH(list, node)                                                                   \
 	for (struct fz_node *node = (list)->head.next; node != &(list)->head; node = node->next)
 #define FZ_LIST_EACH_SAFE(list, node, after)                                                       \
 	for (struct fz_node *node = (list)->head.next, *after = node->next; node != &(list)->head; \

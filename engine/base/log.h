@@ -12,7 +12,8 @@
 enum fz_log_level { FZ_LOG_SILENT, FZ_LOG_ERR, FZ_LOG_WARNING, FZ_LOG_INFO, FZ_LOG_DEBUG };
 
 /* A sink is given one finished event; `detail` may be empty. It must not log. */
-typedef void (*fz_log_sink)(void *user, enum fz_log_level level, const char *event, const char *detail);
+typedef void (*fz_log_sink)(
+	void *user, enum fz_log_level level, const char *event, const char *detail);
 
 void fz_log_set_level(enum fz_log_level level);
 enum fz_log_level fz_log_get_level(void);

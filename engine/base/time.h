@@ -27,11 +27,11 @@ struct fz_now {
 	fz_wall wall;
 };
 
-#define FZ_NEVER ((fz_time){ UINT64_MAX })
-#define FZ_NANOSECONDS(n) ((fz_dur){ (uint64_t)(n) })
-#define FZ_MICROSECONDS(n) ((fz_dur){ (uint64_t)(n) * 1000u })
-#define FZ_MILLISECONDS(n) ((fz_dur){ (uint64_t)(n) * 1000000u })
-#define FZ_SECONDS(n) ((fz_dur){ (uint64_t)(n) * 1000000000u })
+#define FZ_NEVER           ((fz_time){ UINT64_MAX })
+#define FZ_NANOSECONDS(n)  ((fz_dur){ (uint64_t)(n) })
+#define FZ_MICROSECONDS(n) ((fz_dur){ 1000u * (uint64_t)(n) })
+#define FZ_MILLISECONDS(n) ((fz_dur){ 1000000u * (uint64_t)(n) })
+#define FZ_SECONDS(n)      ((fz_dur){ 1000000000u * (uint64_t)(n) })
 
 static inline bool fz_time_is_never(fz_time t)
 {

@@ -40,7 +40,8 @@ struct fz_aead_job {
  */
 int fz_aead_new(enum fz_aead_kind kind, struct fz_aead **ret_aead) FZ_MUST_CHECK FZ_NONNULL(2);
 void fz_aead_free(struct fz_aead *a);
-int fz_aead_kind_parse(const char *text, enum fz_aead_kind *ret_kind) FZ_MUST_CHECK FZ_NONNULL(1, 2);
+int fz_aead_kind_parse(const char *text, enum fz_aead_kind *ret_kind) FZ_MUST_CHECK
+	FZ_NONNULL(1, 2);
 /* "sodium", "ipsecmb-avx512" and the like: what runs. */
 const char *fz_aead_name(const struct fz_aead *a) FZ_NONNULL(1);
 

@@ -53,8 +53,10 @@ void wg_device_down(struct wg_device *d) FZ_NONNULL(1);
 bool wg_device_is_up(const struct wg_device *d) FZ_NONNULL(1);
 
 /* All-zero removes the identity. Clamped as stored; a peer with the same public key is removed. Same key: no effect. */
-void wg_device_set_private_key(struct wg_device *d, const struct fz_key *key, struct fz_now now) FZ_NONNULL(1, 2);
-bool wg_device_private_key(const struct wg_device *d, struct fz_key *ret_key) FZ_NONNULL(1, 2); /* false: none set */
+void wg_device_set_private_key(struct wg_device *d, const struct fz_key *key, struct fz_now now)
+	FZ_NONNULL(1, 2);
+/* False: none set. */
+bool wg_device_private_key(const struct wg_device *d, struct fz_key *ret_key) FZ_NONNULL(1, 2);
 bool wg_device_public_key(const struct wg_device *d, uint8_t ret_pub[static 32]) FZ_NONNULL(1);
 /* Inner MTU: padding never exceeds it. 0: plain rounding to 16. */
 void wg_device_set_mtu(struct wg_device *d, uint32_t mtu) FZ_NONNULL(1);
@@ -67,22 +69,27 @@ void wg_device_count_drop(struct wg_device *d, enum wg_drop why, uint64_t n) FZ_
 
 /* ---- peers --------------------------------------------------------------------------------------------------- */
 
-struct wg_peer *wg_device_find_peer(struct wg_device *d, const uint8_t pub[static 32]) FZ_NONNULL(1);
+struct wg_peer *wg_device_find_peer(struct wg_device *d, const uint8_t pub[static 32])
+	FZ_NONNULL(1);
 /* 0 and the new peer; -EEXIST, -ENOMEM, FZ_ERR_LIMIT, or -EADDRINUSE if it is our own key. */
-int wg_device_add_peer(struct wg_device *d, const uint8_t pub[static 32], struct wg_peer **ret_peer) FZ_NONNULL(1, 3) FZ_MUST_CHECK;
+int wg_device_add_peer(struct wg_device *d, const uint8_t pub[static 32], struct wg_peer **ret_peer)
+	FZ_NONNULL(1, 3) FZ_MUST_CHECK;
 /* The peer is gone for the caller; keypairs still lent to a train are freed when it ends. */
 void wg_device_remove_peer(struct wg_device *d, struct wg_peer *p) FZ_NONNULL(1, 2);
 void wg_device_remove_all_peers(struct wg_device *d) FZ_NONNULL(1);
 uint32_t wg_device_n_peers(const struct wg_device *d) FZ_NONNULL(1);
 /* In order of addition; NULL starts, NULL ends. */
-struct wg_peer *wg_device_next_peer(const struct wg_device *d, const struct wg_peer *after) FZ_NONNULL(1);
+struct wg_peer *wg_device_next_peer(const struct wg_device *d, const struct wg_peer *after)
+	FZ_NONNULL(1);
 
 const uint8_t *wg_peer_public_key(const struct wg_peer *p) FZ_NONNULL(1);
-void wg_peer_set_psk(struct wg_peer *p, const struct fz_key *psk) FZ_NONNULL(1, 2); /* zeros: none */
+/* Zeros: none. */
+void wg_peer_set_psk(struct wg_peer *p, const struct fz_key *psk) FZ_NONNULL(1, 2);
 void wg_peer_psk(const struct wg_peer *p, struct fz_key *ret_psk) FZ_NONNULL(1, 2);
 /* Configured endpoint: resets the sticky source. */
 void wg_peer_set_endpoint(struct wg_peer *p, const struct fz_addr *remote) FZ_NONNULL(1, 2);
-bool wg_peer_endpoint(const struct wg_peer *p, struct wg_endpoint *ret_ep) FZ_NONNULL(1, 2); /* false: unknown */
+/* False: unknown. */
+bool wg_peer_endpoint(const struct wg_peer *p, struct wg_endpoint *ret_ep) FZ_NONNULL(1, 2);
 /* Off to on sends one at once if the device is up. */
 void wg_peer_set_keepalive(struct wg_peer *p, uint16_t seconds, struct fz_now now) FZ_NONNULL(1);
 uint16_t wg_peer_keepalive(const struct wg_peer *p) FZ_NONNULL(1);
@@ -97,20 +104,25 @@ void wg_peer_start_handshake(struct wg_peer *p, struct fz_now now) FZ_NONNULL(1)
 void wg_peer_expire(struct wg_peer *p) FZ_NONNULL(1);
 
 /* Host bits are masked; a prefix that another peer holds moves silently. -ENOMEM or -EINVAL (bits too large). */
-int wg_peer_add_allowed_ip(struct wg_peer *p, const struct fz_prefix *prefix) FZ_NONNULL(1, 2) FZ_MUST_CHECK;
+int wg_peer_add_allowed_ip(struct wg_peer *p, const struct fz_prefix *prefix)
+	FZ_NONNULL(1, 2) FZ_MUST_CHECK;
 /* Removes it only if it is this peer's. */
 void wg_peer_remove_allowed_ip(struct wg_peer *p, const struct fz_prefix *prefix) FZ_NONNULL(1, 2);
 void wg_peer_clear_allowed_ips(struct wg_peer *p) FZ_NONNULL(1);
 /* In order of insertion. `*cursor` starts as NULL; false at the end. Any change of the list ends the iteration. */
-bool wg_peer_next_allowed_ip(const struct wg_peer *p, const void **cursor, struct fz_prefix *ret_prefix) FZ_NONNULL(1, 2, 3);
+bool wg_peer_next_allowed_ip(const struct wg_peer *p, const void **cursor,
+	struct fz_prefix *ret_prefix) FZ_NONNULL(1, 2, 3);
 
 struct wg_peer_stats {
-	uint64_t rx_bytes, tx_bytes; /* as `wg show` counts: UDP payload of every accepted/sent message */
+	/* As `wg show` counts: UDP payload of every message accepted or sent. */
+	uint64_t rx_bytes, tx_bytes;
 	fz_wall last_handshake; /* 0: never */
 	fz_time last_rx, last_tx; /* authenticated packets; FZ_NEVER: none */
 	bool has_session; /* a key to send with */
 };
-void wg_peer_stats(const struct wg_peer *p, fz_time now, struct wg_peer_stats *ret_stats) FZ_NONNULL(1, 3);
+
+void wg_peer_stats(const struct wg_peer *p, fz_time now, struct wg_peer_stats *ret_stats)
+	FZ_NONNULL(1, 3);
 
 /* ---- receiving ----------------------------------------------------------------------------------------------- */
 
@@ -152,7 +164,8 @@ void wg_rx_finish(struct wg_device *d, struct fz_now now, struct wg_rx_train *t)
 
 /* What a train of n equal-sized-but-the-last packets to one inner destination needs. Filled by wg_tx_claim. */
 struct wg_tx_claim {
-	struct wg_peer *peer; /* borrowed until the caller's lock is released, also on WG_DROP_STAGE */
+	/* Borrowed until the caller's lock is released, also on WG_DROP_STAGE. */
+	struct wg_peer *peer;
 	struct wg_keypair *keypair; /* lent: referenced until wg_tx_sent */
 	const struct fz_key *key;
 	uint64_t counter; /* of the first packet; the others follow */
@@ -167,13 +180,14 @@ struct wg_tx_claim {
  * for). Any other verdict: drop, already counted (n times); WG_DROP_NO_PEER and WG_DROP_NO_ENDPOINT deserve
  * wg_icmp_unreachable.
  */
-enum wg_drop wg_tx_claim(struct wg_device *d, struct fz_now now, struct fz_bytes inner, uint32_t n, struct wg_tx_claim *ret_claim)
-	FZ_NONNULL(1, 5) FZ_MUST_CHECK;
+enum wg_drop wg_tx_claim(struct wg_device *d, struct fz_now now, struct fz_bytes inner, uint32_t n,
+	struct wg_tx_claim *ret_claim) FZ_NONNULL(1, 5) FZ_MUST_CHECK;
 /* The same for a peer the caller already knows (firezoned routes by Resource, not by allowed-IPs). */
-enum wg_drop wg_tx_claim_peer(struct wg_peer *p, struct fz_now now, struct fz_bytes inner, uint32_t n, struct wg_tx_claim *ret_claim)
-	FZ_NONNULL(1, 5) FZ_MUST_CHECK;
+enum wg_drop wg_tx_claim_peer(struct wg_peer *p, struct fz_now now, struct fz_bytes inner,
+	uint32_t n, struct wg_tx_claim *ret_claim) FZ_NONNULL(1, 5) FZ_MUST_CHECK;
 /* Copies one finished packet (checksums complete) into the peer's staging queue: 128, the oldest is dropped. */
-void wg_tx_stage(struct wg_device *d, struct wg_peer *p, struct fz_bytes inner, struct fz_now now) FZ_NONNULL(1, 2);
+void wg_tx_stage(struct wg_device *d, struct wg_peer *p, struct fz_bytes inner, struct fz_now now)
+	FZ_NONNULL(1, 2);
 /* Zeros to append to an inner packet of len bytes: to a multiple of 16 but never beyond the MTU. */
 uint32_t wg_tx_padding(const struct wg_device *d, uint32_t len) FZ_NONNULL(1);
 /* Writes the 16-byte header of packet i of a claim. */
@@ -182,7 +196,8 @@ void wg_tx_header(const struct wg_tx_claim *c, uint32_t i, uint8_t out[static 16
  * Ends the claim: drops the reference, counts `bytes` of UDP payload, drives timers. `sent` false: nothing left the
  * machine (the new-handshake timer is then not armed). `had_data`: at least one packet was not a keepalive.
  */
-void wg_tx_sent(struct wg_device *d, struct fz_now now, struct wg_tx_claim *c, uint64_t bytes, bool sent, bool had_data) FZ_NONNULL(1, 3);
+void wg_tx_sent(struct wg_device *d, struct fz_now now, struct wg_tx_claim *c, uint64_t bytes,
+	bool sent, bool had_data) FZ_NONNULL(1, 3);
 /* A send to this endpoint failed with EINVAL/EADDRNOTAVAIL/ENETUNREACH while a local source was set. */
 void wg_tx_source_failed(struct wg_device *d, const struct wg_tx_claim *c) FZ_NONNULL(1, 2);
 
@@ -192,13 +207,19 @@ void wg_tx_source_failed(struct wg_device *d, const struct wg_tx_claim *c) FZ_NO
  * packet's destination. Length of the answer in `out`, or 0 if none is due.
  */
 #define WG_ICMP_MAX 1280
-size_t wg_icmp_unreachable(struct wg_device *d, fz_time now, struct fz_bytes inner, struct fz_span out) FZ_NONNULL(1) FZ_MUST_CHECK;
+size_t wg_icmp_unreachable(struct wg_device *d, fz_time now, struct fz_bytes inner,
+	struct fz_span out) FZ_NONNULL(1) FZ_MUST_CHECK;
 
 /* ---- what the device itself has to say ----------------------------------------------------------------------- */
 
 #define WG_OUTPUT_MAX (65535 + 64)
 
-enum wg_event_kind { WG_EVENT_NONE, WG_EVENT_SESSION_UP, WG_EVENT_HANDSHAKE_GAVE_UP, WG_EVENT_ENDPOINT_MOVED };
+enum wg_event_kind {
+	WG_EVENT_NONE,
+	WG_EVENT_SESSION_UP,
+	WG_EVENT_HANDSHAKE_GAVE_UP,
+	WG_EVENT_ENDPOINT_MOVED
+};
 
 /* One datagram to send. pkt is borrowed until the next call on the device. */
 struct wg_output {
@@ -212,8 +233,10 @@ struct wg_output {
  * Runs due timers, then up to `budget` queued handshake messages (each costs up to four X25519), then hands out one
  * datagram per call; call until false. Thread: as the device.
  */
-bool wg_device_poll(struct wg_device *d, struct fz_now now, uint32_t *budget, struct wg_output *ret_out) FZ_NONNULL(1, 3, 4) FZ_MUST_CHECK;
+bool wg_device_poll(struct wg_device *d, struct fz_now now, uint32_t *budget,
+	struct wg_output *ret_out) FZ_NONNULL(1, 3, 4) FZ_MUST_CHECK;
 /* When wg_device_poll has something to do even if nothing arrives: `now` or the past if work is queued already. */
 fz_time wg_device_deadline(const struct wg_device *d) FZ_NONNULL(1);
 /* The oldest event not yet taken; false: none. Bounded: the oldest are lost first. */
-bool wg_device_take_event(struct wg_device *d, enum wg_event_kind *ret_kind, struct wg_peer **ret_peer) FZ_NONNULL(1, 2, 3);
+bool wg_device_take_event(struct wg_device *d, enum wg_event_kind *ret_kind,
+	struct wg_peer **ret_peer) FZ_NONNULL(1, 2, 3);

@@ -46,8 +46,8 @@ _Noreturn void fz_test_skip(const char *why);
 #include <criterion/criterion.h>
 
 #define TEST(suite_, sentence_) Test(suite_, sentence_)
-#define TEST_FAIL(...) cr_assert_fail(__VA_ARGS__)
-#define TEST_SKIP(why) cr_skip_test(why)
+#define TEST_FAIL(...)          cr_assert_fail(__VA_ARGS__)
+#define TEST_SKIP(why)          cr_skip_test(why)
 
 #endif
 
@@ -94,6 +94,7 @@ size_t test_unhex(const char *hex, uint8_t *buf, size_t cap);
 struct test_rng {
 	uint64_t s;
 };
+
 uint64_t test_rng_next(struct test_rng *r);
 uint64_t test_rng_below(struct test_rng *r, uint64_t n);
 void test_rng_fill(struct test_rng *r, void *p, size_t n);

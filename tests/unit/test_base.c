@@ -53,7 +53,8 @@ TEST(time, sums_saturate_at_never)
 
 TEST(addr, text_forms_round_trip)
 {
-	static const char *const addrs[] = { "192.0.2.1:51820", "[2001:db8::1]:1", "[fe80::1%3]:65535" };
+	static const char *const addrs[] = { "192.0.2.1:51820", "[2001:db8::1]:1",
+		"[fe80::1%3]:65535" };
 	for (size_t i = 0; i < FZ_ARRAY_LEN(addrs); i++) {
 		struct fz_addr a;
 		char text[FZ_ADDR_TEXT_LEN];
@@ -64,12 +65,14 @@ TEST(addr, text_forms_round_trip)
 
 TEST(addr, malformed_texts_are_refused)
 {
-	static const char *const bad[] = { "", ":", "1.2.3.4", "1.2.3.4:", "1.2.3.4:65536", "[1.2.3.4]:1", "::1:80",
-		"[::1]", "[::1]x:1", "1.2.3.4%1:1", "[::1%x]:1", "1.2.3.4:+1", "[]:1" };
+	static const char *const bad[] = { "", ":", "1.2.3.4", "1.2.3.4:", "1.2.3.4:65536",
+		"[1.2.3.4]:1", "::1:80", "[::1]", "[::1]x:1", "1.2.3.4%1:1", "[::1%x]:1",
+		"1.2.3.4:+1", "[]:1" };
 	struct fz_addr a;
 	for (size_t i = 0; i < FZ_ARRAY_LEN(bad); i++)
 		CHECK_INT(fz_addr_parse(bad[i], &a), -EINVAL);
-	static const char *const bad_prefix[] = { "10.0.0.0/33", "::/129", "10.0.0.0/", "10.0.0.0/-1", "10/8", "x" };
+	static const char *const bad_prefix[] = { "10.0.0.0/33", "::/129", "10.0.0.0/",
+		"10.0.0.0/-1", "10/8", "x" };
 	struct fz_prefix p;
 	for (size_t i = 0; i < FZ_ARRAY_LEN(bad_prefix); i++)
 		CHECK_INT(fz_prefix_parse(bad_prefix[i], &p), -EINVAL);
