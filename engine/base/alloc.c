@@ -29,7 +29,7 @@ void *fz_realloc(void *p, size_t n, size_t size)
 char *fz_strdup(const char *s)
 {
 	size_t n = strlen(s) + 1;
-	char *copy = fz_alloc(n, 1);
+	char *copy = fails_now() ? NULL : malloc(n);
 	if (copy)
 		memcpy(copy, s, n);
 	return copy;
