@@ -9,15 +9,27 @@
 
 typedef struct {
 	uint8_t b[2];
-} fz_le16, fz_be16;
+} fz_le16;
+
+typedef struct {
+	uint8_t b[2];
+} fz_be16;
 
 typedef struct {
 	uint8_t b[4];
-} fz_le32, fz_be32;
+} fz_le32;
+
+typedef struct {
+	uint8_t b[4];
+} fz_be32;
 
 typedef struct {
 	uint8_t b[8];
-} fz_le64, fz_be64;
+} fz_le64;
+
+typedef struct {
+	uint8_t b[8];
+} fz_be64;
 
 #define FZ_ENDIAN_WORD(bits)                                                                       \
 	static inline uint##bits##_t fz_native##bits##_load(const void *p)                         \
@@ -60,13 +72,13 @@ typedef struct {
 	}                                                                                          \
 	static inline fz_le##bits fz_le##bits##_of(uint##bits##_t v)                               \
 	{                                                                                          \
-		fz_le##bits w;                                                                     \
+		fz_le##bits w = { { 0 } };                                                         \
 		fz_le##bits##_store(w.b, v);                                                       \
 		return w;                                                                          \
 	}                                                                                          \
 	static inline fz_be##bits fz_be##bits##_of(uint##bits##_t v)                               \
 	{                                                                                          \
-		fz_be##bits w;                                                                     \
+		fz_be##bits w = { { 0 } };                                                         \
 		fz_be##bits##_store(w.b, v);                                                       \
 		return w;                                                                          \
 	}

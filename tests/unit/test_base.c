@@ -93,8 +93,8 @@ TEST(addr, a_prefix_contains_what_shares_its_bits)
 TEST(hash, matches_the_vector_of_the_siphash_paper)
 {
 	uint8_t in[15];
-	for (uint8_t i = 0; i < sizeof(in); i++)
-		in[i] = i;
+	for (size_t i = 0; i < sizeof(in); i++)
+		in[i] = (uint8_t)i;
 	struct fz_hash_key key = { 0x0706050403020100u, 0x0f0e0d0c0b0a0908u };
 	CHECK_UINT(fz_siphash(key, fz_bytes_of(in, sizeof(in))), 0xa129ca6149be45e5u);
 }
