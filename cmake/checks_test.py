@@ -148,6 +148,16 @@ class ChecksCanFail(unittest.TestCase):
         self.tree.write("engine/wg/noise.c", GOOD_SOURCE + "/* */\n" * 800)
         self.fails("check-length", "lines, at most 800", with_build=False)
 
+    def test_docs_finds_functions_files_and_links_that_are_not_there(self):
+        self.tree.write("docs/x.md", "`wg_noise_step()` is in `engine/wg/{noise.c,noise.h}`, see [here](x.md#top)\n")
+        self.passes("check-docs", with_build=False)
+        self.tree.write("docs/x.md", "`wg_noise_leap()`\n")
+        self.fails("check-docs", "no function wg_noise_leap()", with_build=False)
+        self.tree.write("docs/x.md", "`engine/wg/noize.c`\n")
+        self.fails("check-docs", "no file engine/wg/noize.c", with_build=False)
+        self.tree.write("docs/x.md", "[there](y.md)\n")
+        self.fails("check-docs", "a link to y.md", with_build=False)
+
     def test_nothing_to_look_at_is_a_failure(self):
         (self.tree.root / "engine/wg/noise.c").unlink()
         (self.tree.root / "engine/wg/noise.h").unlink()
