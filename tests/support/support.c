@@ -1,4 +1,6 @@
 /* What every test binary shares: hex, a seeded generator, and the plain runner. */
+#include <stdarg.h>
+
 #include "support/test.h"
 
 static int nibble(char c)
@@ -69,9 +71,14 @@ void fz_test_register(struct fz_test_case *c)
 	cases = c;
 }
 
-void fz_test_fail(const char *file, int line, const char *text)
+void fz_test_fail(const char *file, int line, const char *fmt, ...)
 {
-	fprintf(stderr, "%s:%d: %s\n", file, line, text);
+	va_list args;
+	va_start(args, fmt);
+	fprintf(stderr, "%s:%d: ", file, line);
+	vfprintf(stderr, fmt, args);
+	fputc('\n', stderr);
+	va_end(args);
 	failed = true;
 	longjmp(back, 1);
 }

@@ -22,7 +22,8 @@ struct fz_test_case {
 };
 
 void fz_test_register(struct fz_test_case *c);
-_Noreturn void fz_test_fail(const char *file, int line, const char *text);
+__attribute__((format(printf, 3, 4))) _Noreturn void fz_test_fail(
+	const char *file, int line, const char *fmt, ...);
 _Noreturn void fz_test_skip(const char *why);
 
 #define TEST(suite_, sentence_)                                                                    \
@@ -34,12 +35,7 @@ _Noreturn void fz_test_skip(const char *why);
 		fz_test_register(&suite_##_##sentence_##_case);                                    \
 	}                                                                                          \
 	static void suite_##_##sentence_(void)
-#define TEST_FAIL(...)                                                                             \
-	do {                                                                                       \
-		char fail_text_[512];                                                              \
-		snprintf(fail_text_, sizeof(fail_text_), __VA_ARGS__);                             \
-		fz_test_fail(__FILE__, __LINE__, fail_text_);                                      \
-	} while (0)
+#define TEST_FAIL(...) fz_test_fail(__FILE__, __LINE__, __VA_ARGS__)
 #define TEST_SKIP(why) fz_test_skip(why)
 
 #else
