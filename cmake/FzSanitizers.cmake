@@ -6,3 +6,9 @@ if(FZ_SANITIZE)
   endif()
   target_link_options(fz_strict INTERFACE -fsanitize=${FZ_SANITIZE})
 endif()
+
+# What tests run with. Criterion calls a test with a leak "passing": abort_on_error makes its exit code tell.
+set(FZ_TEST_ENVIRONMENT
+  "ASAN_OPTIONS=abort_on_error=1:detect_stack_use_after_return=1:allocator_may_return_null=1"
+  "UBSAN_OPTIONS=print_stacktrace=1"
+  "TSAN_OPTIONS=halt_on_error=1:allocator_may_return_null=1")

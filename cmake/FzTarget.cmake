@@ -39,7 +39,8 @@ function(fz_test name)
   if("${arg_DEPS}" MATCHES "fz::(crypto|wg|engine_io|wgdev)")
     list(APPEND arg_LABELS matrix)
   endif()
-  set_tests_properties(${name} PROPERTIES SKIP_RETURN_CODE 77 LABELS "${arg_LABELS}" TIMEOUT 300)
+  set_tests_properties(${name} PROPERTIES SKIP_RETURN_CODE 77 LABELS "${arg_LABELS}" TIMEOUT 300
+    ENVIRONMENT "${FZ_TEST_ENVIRONMENT}")
 endfunction()
 
 # fz_fuzz(name SOURCES ... DEPS ...): fuzz/fuzz_<name>.c defines LLVMFuzzerTestOneInput. With clang and FZ_FUZZ a
@@ -61,6 +62,6 @@ function(fz_fuzz name)
     target_link_libraries(replay_${name} PRIVATE fz::strict ${arg_DEPS})
     set_target_properties(replay_${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY "${CMAKE_BINARY_DIR}/fuzz")
     add_test(NAME replay_${name} COMMAND ${FZ_TEST_RUNNER} $<TARGET_FILE:replay_${name}> "${PROJECT_SOURCE_DIR}/fuzz/corpus/${name}")
-    set_tests_properties(replay_${name} PROPERTIES LABELS replay TIMEOUT 300)
+    set_tests_properties(replay_${name} PROPERTIES LABELS replay TIMEOUT 300 ENVIRONMENT "${FZ_TEST_ENVIRONMENT}")
   endif()
 endfunction()

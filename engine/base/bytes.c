@@ -13,7 +13,8 @@ struct fz_bytes fz_reader_take(struct fz_reader *r, size_t n)
 		return (struct fz_bytes){ .p = r->p, .n = 0 };
 	}
 	struct fz_bytes taken = { .p = r->p, .n = n };
-	r->p += n;
+	if (n > 0) /* an empty range may stand at NULL, which takes no offset, not even zero */
+		r->p += n;
 	r->left -= n;
 	return taken;
 }
@@ -85,6 +86,8 @@ uint8_t *fz_writer_room_maybe(struct fz_writer *w, size_t n)
 		w->bad = true;
 		return NULL;
 	}
+	if (n == 0)
+		return w->start;
 	uint8_t *room = w->start + w->len;
 	w->len += n;
 	return room;

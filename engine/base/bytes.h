@@ -97,7 +97,7 @@ static inline struct fz_writer fz_writer_of(struct fz_span s)
 	return (struct fz_writer){ .start = s.p, .len = 0, .cap = s.n, .bad = false };
 }
 
-/* Room for n bytes to be filled by the caller, or NULL (and bad). */
+/* Room for n bytes to be filled by the caller, or NULL (and bad). For n = 0 the pointer says nothing. */
 uint8_t *fz_writer_room_maybe(struct fz_writer *w, size_t n) FZ_NONNULL(1);
 void fz_writer_bytes(struct fz_writer *w, struct fz_bytes b) FZ_NONNULL(1);
 void fz_writer_zeros(struct fz_writer *w, size_t n) FZ_NONNULL(1);

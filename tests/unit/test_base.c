@@ -1,48 +1,19 @@
-/* The words of engine/base: readers, writers, addresses, time, hash, constant time. */
-#include <assert.h>
+/* The smaller words of engine/base: time, hash, constant time, allocation, secrets, lists, descriptors, log, errors. */
 #include <errno.h>
+#include <fcntl.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
-#include "base/addr.h"
 #include "base/alloc.h"
-#include "base/bytes.h"
 #include "base/ct.h"
-#include "base/endian.h"
+#include "base/err.h"
+#include "base/fd.h"
 #include "base/hash.h"
+#include "base/list.h"
+#include "base/log.h"
 #include "base/secret.h"
 #include "base/time.h"
 #include "support/test.h"
-
-TEST(reader, is_bad_after_the_first_read_past_the_end_and_then_gives_zero)
-{
-	uint8_t raw[3] = { 1, 2, 3 };
-	struct fz_reader r = fz_reader_of(fz_bytes_of(raw, sizeof(raw)));
-	CHECK_UINT(fz_reader_be16(&r), 0x0102);
-	CHECK_UINT(fz_reader_be16(&r), 0);
-	CHECK(r.bad);
-	CHECK_UINT(fz_reader_u8(&r), 0);
-	CHECK(!fz_reader_done(&r));
-}
-
-TEST(writer, refuses_what_does_not_fit_and_keeps_what_was_written)
-{
-	uint8_t room[4];
-	struct fz_writer w = fz_writer_of(fz_span_of(room, sizeof(room)));
-	fz_writer_be16(&w, 0x0a0b);
-	fz_writer_be32(&w, 1);
-	CHECK(w.bad);
-	CHECK_UINT(w.len, 2);
-	CHECK_UINT(room[0], 0x0a);
-}
-
-TEST(endian, words_have_alignment_one_and_their_wire_order)
-{
-	static_assert(_Alignof(fz_le64) == 1 && sizeof(fz_le64) == 8, "wire word");
-	fz_le32 le = fz_le32_of(0x01020304);
-	fz_be32 be = fz_be32_of(0x01020304);
-	CHECK_UINT(le.b[0], 4);
-	CHECK_UINT(be.b[0], 1);
-	CHECK_UINT(fz_le32_get(le), fz_be32_get(be));
-}
 
 TEST(time, sums_saturate_at_never)
 {
@@ -51,43 +22,13 @@ TEST(time, sums_saturate_at_never)
 	CHECK(!fz_time_reached((fz_time){ UINT64_MAX }, FZ_NEVER));
 }
 
-TEST(addr, text_forms_round_trip)
+TEST(time, the_past_is_no_time_ago_and_never_never_comes)
 {
-	static const char *const addrs[] = { "192.0.2.1:51820", "[2001:db8::1]:1",
-		"[fe80::1%3]:65535" };
-	for (size_t i = 0; i < FZ_ARRAY_LEN(addrs); i++) {
-		struct fz_addr a;
-		char text[FZ_ADDR_TEXT_LEN];
-		CHECK_INT(fz_addr_parse(addrs[i], &a), 0);
-		CHECK_STR(fz_addr_format(&a, text), addrs[i]);
-	}
-}
-
-TEST(addr, malformed_texts_are_refused)
-{
-	static const char *const bad[] = { "", ":", "1.2.3.4", "1.2.3.4:", "1.2.3.4:65536",
-		"[1.2.3.4]:1", "::1:80", "[::1]", "[::1]x:1", "1.2.3.4%1:1", "[::1%x]:1",
-		"1.2.3.4:+1", "[]:1" };
-	struct fz_addr a;
-	for (size_t i = 0; i < FZ_ARRAY_LEN(bad); i++)
-		CHECK_INT(fz_addr_parse(bad[i], &a), -EINVAL);
-	static const char *const bad_prefix[] = { "10.0.0.0/33", "::/129", "10.0.0.0/",
-		"10.0.0.0/-1", "10/8", "x" };
-	struct fz_prefix p;
-	for (size_t i = 0; i < FZ_ARRAY_LEN(bad_prefix); i++)
-		CHECK_INT(fz_prefix_parse(bad_prefix[i], &p), -EINVAL);
-}
-
-TEST(addr, a_prefix_contains_what_shares_its_bits)
-{
-	struct fz_prefix p;
-	struct fz_ip in = fz_ip4(10, 1, 130, 9), out = fz_ip4(10, 1, 1, 1);
-	CHECK_INT(fz_prefix_parse("10.1.128.5/17", &p), 0);
-	CHECK(fz_prefix_contains(&p, &in));
-	CHECK(!fz_prefix_contains(&p, &out));
-	fz_prefix_mask(&p);
-	char text[FZ_PREFIX_TEXT_LEN];
-	CHECK_STR(fz_prefix_format(&p, text), "10.1.128.0/17");
+	fz_time t = { 5000000000 };
+	CHECK_UINT(fz_time_since(t, (fz_time){ 2000000000 }).ns, 3000000000);
+	CHECK(fz_time_reached(t, t));
+	CHECK(!fz_time_reached(t, fz_time_add(t, FZ_NANOSECONDS(1))));
+	CHECK_UINT(FZ_SECONDS(2).ns, 2 * FZ_MILLISECONDS(1000).ns);
 }
 
 TEST(hash, matches_the_vector_of_the_siphash_paper)
@@ -127,4 +68,129 @@ TEST(secret, memory_is_zeroed_and_can_be_freed_as_null)
 	CHECK(p && fz_ct_is_zero(p, 100));
 	fz_secret_free(p, 100);
 	fz_secret_free(NULL, 100);
+}
+
+TEST(alloc, a_copied_string_is_a_string_of_its_own)
+{
+	FZ_CLEANUP(fz_freep) char *copy = fz_strdup("token");
+	CHECK(copy);
+	CHECK_STR(copy, "token");
+	fz_fail_at(1);
+	CHECK(!fz_strdup("token"));
+}
+
+TEST(alloc, a_product_that_wraps_is_refused)
+{
+	volatile size_t huge = SIZE_MAX / 2;
+	CHECK(!fz_alloc(huge, 3));
+	void *p = fz_alloc(1, 8);
+	CHECK(p && !fz_realloc(p, huge, 3));
+	free(p);
+}
+
+TEST(secret, a_child_finds_the_memory_empty)
+{
+	uint8_t *p = fz_secret_new(32);
+	CHECK(p);
+	memset(p, 0x5a, 32);
+	pid_t child = fork();
+	if (child == 0)
+		_exit(fz_ct_is_zero(p, 32) ? 0 : 1);
+	int status = -1;
+	CHECK_INT(waitpid(child, &status, 0), child);
+	CHECK_INT(status, 0);
+	CHECK_UINT(p[31], 0x5a);
+	fz_secret_free(p, 32);
+}
+
+TEST(secret, keys_and_tokens_are_zero_once_wiped)
+{
+	struct fz_key k;
+	struct fz_token t;
+	memset(&k, 1, sizeof(k));
+	memset(&t, 1, sizeof(t));
+	fz_key_wipep(&k);
+	fz_token_wipep(&t);
+	CHECK(fz_ct_is_zero(&k, sizeof(k)));
+	CHECK(fz_ct_is_zero(&t, sizeof(t)));
+}
+
+TEST(secret, sizes_nobody_can_want_are_refused)
+{
+	CHECK(!fz_secret_new(0));
+	CHECK(!fz_secret_new(SIZE_MAX));
+}
+
+struct item {
+	int value;
+	struct fz_node node;
+};
+
+TEST(list, keeps_order_and_lets_go_of_what_is_removed)
+{
+	struct fz_list l;
+	struct item items[4] = { { .value = 1 }, { .value = 2 }, { .value = 3 }, { .value = 4 } };
+	fz_list_init(&l);
+	CHECK(fz_list_is_empty(&l));
+	for (size_t i = 0; i < FZ_ARRAY_LEN(items); i++)
+		fz_list_push_back(&l, &items[i].node);
+	fz_list_remove(&items[1].node);
+	CHECK(!fz_node_is_linked(&items[1].node) && fz_node_is_linked(&items[2].node));
+	int sum = 0;
+	FZ_LIST_EACH(&l, n)
+		sum = 10 * sum + FZ_CONTAINER_OF(n, struct item, node)->value;
+	CHECK_INT(sum, 134);
+	FZ_LIST_EACH_SAFE(&l, n, after)
+		fz_list_remove(n);
+	CHECK(fz_list_is_empty(&l));
+}
+
+TEST(fd, a_descriptor_is_closed_once_and_errno_survives)
+{
+	int fd = open("/dev/null", O_RDONLY | O_CLOEXEC), raw = fd;
+	CHECK(fd >= 0);
+	int taken = fz_take_fd(&fd);
+	CHECK_INT(fd, -1);
+	errno = EBADMSG;
+	fz_closep(&fd);
+	fz_closep(&taken);
+	CHECK_INT(errno, EBADMSG);
+	CHECK_INT(taken, -1);
+	CHECK_INT(fcntl(raw, F_GETFD), -1);
+}
+
+struct heard {
+	unsigned n;
+	char line[128];
+};
+
+static void hear(void *user, enum fz_log_level level, const char *event, const char *detail)
+{
+	struct heard *h = user;
+	h->n++;
+	snprintf(h->line, sizeof(h->line), "%d %s %s", (int)level, event, detail);
+}
+
+TEST(log, a_sink_hears_what_the_level_lets_through)
+{
+	struct heard h = { 0 };
+	fz_log_set_sink(hear, &h);
+	fz_log_set_level(FZ_LOG_WARNING);
+	fz_log(FZ_LOG_INFO, "quiet", "n=%d", 1);
+	CHECK_UINT(h.n, 0);
+	fz_log(FZ_LOG_WARNING, "loud", "n=%d", 2);
+	CHECK_UINT(h.n, 1);
+	CHECK_STR(h.line, "2 loud n=2");
+	fz_log_set_level(FZ_LOG_SILENT);
+	fz_log(FZ_LOG_ERR, "mute", "%s", "");
+	CHECK_UINT(h.n, 1);
+	fz_log_set_sink(NULL, NULL);
+}
+
+TEST(err, every_code_of_ours_and_of_libc_has_words)
+{
+	CHECK_STR(fz_strerror(-ENOENT), "No such file or directory");
+	for (int e = FZ_ERR_SELFTEST; e >= FZ_ERR_LIMIT; e--)
+		CHECK(!strstr(fz_strerror(e), "Unknown"));
+	CHECK(strstr(fz_strerror(-9999), "Unknown"));
 }
