@@ -14,6 +14,7 @@ enum wg_drop {
 	WG_DROP_TX_INVALID, /* not an IP packet */
 	WG_DROP_TX_FAILED, /* the socket refused */
 	/* receiving, before authentication */
+	WG_DROP_QUEUED, /* not dropped: a handshake message that wg_device_poll will handle */
 	WG_DROP_SHORT,
 	WG_DROP_TYPE,
 	WG_DROP_MAC1,

@@ -1,0 +1,12 @@
+if(NOT TARGET fz_wg)
+  return()
+endif()
+# WireGuard's pure core. sim/engine.c is the shell around a device in virtual time.
+set(wg_sim "${CMAKE_CURRENT_SOURCE_DIR}/sim/engine.c")
+function(wg_test name)
+  fz_test(${name} SOURCES unit/test_${name}.c ${wg_sim} DEPS fz::wg fz::crypto)
+  if(TARGET test_${name})
+    target_include_directories(test_${name} PRIVATE "${CMAKE_CURRENT_SOURCE_DIR}")
+  endif()
+endfunction()
+wg_test(device)
