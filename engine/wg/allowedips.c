@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/alloc.h"
 #include "base/assert.h"
@@ -87,7 +88,8 @@ void wg_allowed_owner_init(struct wg_allowed_owner *o)
 
 void wg_allowedips_init(struct wg_allowedips *t)
 {
-	*t = (struct wg_allowedips){ .generation = 1 };
+	memset(t, 0, sizeof(*t));
+	t->generation = 1; /* entries of the empty cache have 0 */
 }
 
 static void forget_cache(struct wg_allowedips *t)

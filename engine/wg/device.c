@@ -8,6 +8,7 @@
 #include "base/assert.h"
 #include "base/ct.h"
 #include "base/err.h"
+#include "crypto/x25519.h"
 #include "wg/constants.h"
 #include "wg/device_internal.h"
 #include "wg/peer.h"
@@ -129,7 +130,7 @@ void wg_device_set_private_key(struct wg_device *d, const struct fz_key *key, st
 	FZ_CLEANUP(fz_key_wipep) struct fz_key clamped = *key;
 	bool is_none = fz_ct_is_zero(&clamped, sizeof(clamped));
 	if (!is_none)
-		wg_noise_clamp(&clamped);
+		fz_x25519_clamp(&clamped);
 	if (fz_ct_equal(&clamped, &self->private, sizeof(clamped)))
 		return;
 	wg_noise_self_set(self, &clamped);

@@ -93,19 +93,13 @@ static bool open_sealed(struct transcript *t, const struct fz_key *key, const ui
 	return true;
 }
 
-void wg_noise_clamp(struct fz_key *private)
-{
-	private->b[0] &= 248;
-	private->b[31] = (private->b[31] & 127) | 64;
-}
-
 void wg_noise_self_set(struct wg_noise_self *self, const struct fz_key *private)
 {
 	fz_wipe(self, sizeof(*self));
 	if (fz_ct_is_zero(private, sizeof(*private)))
 		return;
 	self->private = *private;
-	wg_noise_clamp(&self->private);
+	fz_x25519_clamp(&self->private);
 	fz_x25519_public(self->public, &self->private);
 	self->is_set = true;
 }
@@ -160,7 +154,7 @@ bool wg_noise_write_initiation(const struct wg_noise_self *self, struct wg_noise
 	struct wg_msg_initiation msg = { .type = fz_le32_of(WG_MESSAGE_INITIATION) };
 	uint8_t stamp[WG_TIMESTAMP_LEN];
 	begin(&t, p->public);
-	wg_noise_clamp(&e);
+	fz_x25519_clamp(&e);
 	fz_x25519_public(msg.ephemeral, &e);
 	mix_ephemeral(&t, msg.ephemeral);
 	if (!mix_dh(&t, &key, &e, p->public))
@@ -233,7 +227,7 @@ bool wg_noise_write_response(
 	struct wg_msg_response msg = { .type = fz_le32_of(WG_MESSAGE_RESPONSE),
 		.receiver = fz_le32_of(h->remote_index) };
 	fz_assert(h->state == WG_HANDSHAKE_GOT_INITIATION);
-	wg_noise_clamp(&e);
+	fz_x25519_clamp(&e);
 	fz_x25519_public(msg.ephemeral, &e);
 	mix_ephemeral(&t, msg.ephemeral);
 	if (!mix_dh(&t, NULL, &e, h->remote_ephemeral) || !mix_dh(&t, NULL, &e, p->public))

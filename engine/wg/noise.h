@@ -61,8 +61,6 @@ void wg_noise_incoming_wipep(struct wg_noise_incoming *in) FZ_NONNULL(1);
 
 /* All-zero removes the identity; else stored clamped. */
 void wg_noise_self_set(struct wg_noise_self *self, const struct fz_key *private) FZ_NONNULL(1, 2);
-/* Clamps a private key (RFC 7748 5). */
-void wg_noise_clamp(struct fz_key *private) FZ_NONNULL(1);
 
 /* TAI64N with the nanoseconds rounded down to a multiple of 2^24, so that precise clocks do not show. */
 void wg_noise_timestamp(fz_wall now, uint8_t ret_stamp[static WG_TIMESTAMP_LEN]);

@@ -13,7 +13,7 @@
 #include "base/secret.h"
 #include "base/time.h"
 #include "crypto/aead.h"
-#include "test.h"
+#include "support/test.h"
 #include "wg/device.h"
 
 #define SIM_DATAGRAM_MAX 2048
