@@ -1,4 +1,5 @@
 """What the checks share: the layer table, the list of our files, and how a finding is printed."""
+import os
 import pathlib
 import subprocess
 import sys
@@ -14,12 +15,13 @@ class Layers:
         with open(pathlib.Path(root) / "cmake/layers.toml", "rb") as f:
             table = tomllib.load(f)
         self.common = table.pop("common")
+        self.programs = table.pop("programs")
         self.table = table
 
     def of(self, path):
         """The directory of the table that `path` (relative to the root) belongs to, or None."""
         parts = str(path).split("/")
-        for n in range(len(parts) - 1, 0, -1):
+        for n in range(len(parts), 0, -1):
             name = "/".join(parts[:n])
             if name in self.table:
                 return name
@@ -46,6 +48,24 @@ def our_files(root, suffixes=None):
     if suffixes is not None:
         names = [n for n in names if pathlib.Path(n).suffix in suffixes]
     return sorted(set(names))
+
+
+def dependency_log(build):
+    """Yields (object, its source, [every file read for it]) from what the compiler told ninja."""
+    out = subprocess.run(["ninja", "-C", str(build), "-t", "deps"], capture_output=True, text=True, check=True).stdout
+    for block in out.split("\n\n"):
+        lines = block.strip("\n").splitlines()
+        files = [line.strip() for line in lines[1:]]
+        if files:
+            yield lines[0].split(": #deps")[0], files[0], files
+
+
+def inside(path, build, root):
+    """The path inside the tree, or None for the system's and for generated files."""
+    full = os.path.realpath(os.path.join(build, path))
+    if not full.startswith(str(root) + os.sep) or full.startswith(os.path.realpath(build) + os.sep):
+        return None
+    return os.path.relpath(full, root)
 
 
 def finish(check, findings, looked_at):
