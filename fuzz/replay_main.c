@@ -12,8 +12,8 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#define MAX_INPUT  (1u << 20)
-#define N_PREFIXES 64
+#define INPUT_LEN_MAX (1u << 20)
+#define N_PREFIXES    64
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -37,8 +37,8 @@ static bool run_file(const char *path)
 		fprintf(stderr, "%s: %s\n", path, strerror(errno));
 		return false;
 	}
-	uint8_t *data = malloc(MAX_INPUT);
-	size_t size = data ? fread(data, 1, MAX_INPUT, f) : 0;
+	uint8_t *data = malloc(INPUT_LEN_MAX);
+	size_t size = data ? fread(data, 1, INPUT_LEN_MAX, f) : 0;
 	bool good = data && !ferror(f);
 	fclose(f);
 	size_t n = size < N_PREFIXES ? size : N_PREFIXES;
