@@ -11,25 +11,25 @@ void fz_fail_at(unsigned long n)
 	countdown = n;
 }
 
-static int fails_now(void)
+bool fz_alloc_fails_now(void)
 {
 	return countdown > 0 && --countdown == 0;
 }
 
 void *fz_alloc(size_t n, size_t size)
 {
-	return fails_now() ? NULL : calloc(n, size);
+	return fz_alloc_fails_now() ? NULL : calloc(n, size);
 }
 
 void *fz_realloc(void *p, size_t n, size_t size)
 {
-	return fails_now() ? NULL : reallocarray(p, n, size);
+	return fz_alloc_fails_now() ? NULL : reallocarray(p, n, size);
 }
 
 char *fz_strdup(const char *s)
 {
 	size_t n = strlen(s) + 1;
-	char *copy = fails_now() ? NULL : malloc(n);
+	char *copy = fz_alloc_fails_now() ? NULL : malloc(n);
 	if (copy)
 		memcpy(copy, s, n);
 	return copy;

@@ -4,6 +4,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdlib.h>
 
@@ -21,6 +22,9 @@ char *fz_strdup(const char *s) FZ_NONNULL(1) FZ_FREED_BY(free);
 
 /* The n-th allocation from now (1 = the next) fails once; 0 switches this off. Tests only; per thread. */
 void fz_fail_at(unsigned long n);
+
+/* Counts one allocation and says whether it is the one to fail; for allocators beside these. */
+bool fz_alloc_fails_now(void) FZ_MUST_CHECK;
 
 /* For FZ_CLEANUP on a pointer of any type. */
 void fz_freep(void *pp) FZ_NONNULL(1);

@@ -4,6 +4,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "base/alloc.h"
 #include "base/ct.h"
 
 #ifndef MADV_WIPEONFORK
@@ -18,7 +19,7 @@ static size_t whole_pages(size_t size)
 
 void *fz_secret_new(size_t size)
 {
-	if (size == 0 || size > SIZE_MAX / 2)
+	if (size == 0 || size > SIZE_MAX / 2 || fz_alloc_fails_now())
 		return NULL;
 	size_t len = whole_pages(size);
 	void *p = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);

@@ -153,7 +153,7 @@ struct wg_rx_train {
 
 /*
  * Classifies each datagram. Transport data with a live key becomes a job. Handshake messages (types 1 to 3) with a
- * valid mac1 are copied to the device's bounded queue and handled by wg_device_poll. Everything else gets a verdict
+ * valid mac1 are copied to the bounded queue that wg_device_poll works off (WG_DROP_QUEUED). Everything else gets a verdict
  * and is counted.
  */
 void wg_rx_begin(struct wg_device *d, struct fz_now now, struct wg_rx_train *t) FZ_NONNULL(1, 3);

@@ -51,6 +51,7 @@ struct wg_device {
 	struct wg_device_params params;
 	struct wg_device_secret *secret;
 	bool is_up;
+	uint64_t jitter;
 	uint32_t mtu;
 	uint64_t drops[WG_DROP_COUNT_];
 
@@ -72,7 +73,8 @@ struct wg_device {
 };
 
 void wg_device_random(struct wg_device *d, void *out, size_t n) FZ_NONNULL(1, 2);
-uint64_t wg_device_random32(struct wg_device *d) FZ_NONNULL(1); /* 0..2^32-1 */
+/* 0..2^32-1, for timers only: cheap and guessable. */
+uint64_t wg_device_jitter32(struct wg_device *d) FZ_NONNULL(1);
 void wg_device_tell(struct wg_device *d, enum wg_event_kind kind, struct wg_peer *p)
 	FZ_NONNULL(1, 3);
 

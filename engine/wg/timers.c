@@ -43,7 +43,7 @@ static bool is_armed(const struct wg_peer *p, enum wg_timer which)
 
 static fz_dur with_jitter(struct wg_peer *p, fz_dur d)
 {
-	return FZ_NANOSECONDS(d.ns + (wg_device_random32(p->device) * WG_JITTER_MAX_NS >> 32));
+	return FZ_NANOSECONDS(d.ns + (wg_device_jitter32(p->device) * WG_JITTER_MAX_NS >> 32));
 }
 
 static void give_up(struct wg_peer *p, fz_time now)
