@@ -207,15 +207,16 @@ const struct field *model_field_maybe(const struct message *m, const char *name)
 
 const struct field *model_path_maybe(const struct message *m, const char *path)
 {
+	const struct message *in = m;
 	const struct field *f = NULL;
 	while (*path) {
 		size_t n = strcspn(path, ".");
-		if (!m)
+		if (!in)
 			return NULL;
-		f = model_field_maybe(m, text_format("%.*s", (int)n, path));
+		f = model_field_maybe(in, text_format("%.*s", (int)n, path));
 		if (!f)
 			return NULL;
-		m = model_is_repeated(f) ? NULL : f->message;
+		in = model_is_repeated(f) ? NULL : f->message;
 		path += n + (path[n] == '.');
 	}
 	return f;
@@ -235,10 +236,14 @@ char *model_positional(const char *spec, char *ret_mark)
 {
 	size_t n = strlen(spec);
 	*ret_mark = 0;
-	if (n > 3 && strcmp(spec + n - 3, "...") == 0)
-		return *ret_mark = '+', text_format("%.*s", (int)n - 3, spec);
-	if (n > 1 && spec[n - 1] == '?')
-		return *ret_mark = '?', text_format("%.*s", (int)n - 1, spec);
+	if (n > 3 && strcmp(spec + n - 3, "...") == 0) {
+		*ret_mark = '+';
+		return text_format("%.*s", (int)n - 3, spec);
+	}
+	if (n > 1 && spec[n - 1] == '?') {
+		*ret_mark = '?';
+		return text_format("%.*s", (int)n - 1, spec);
+	}
 	return text_format("%s", spec);
 }
 
