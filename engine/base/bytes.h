@@ -43,6 +43,14 @@ static inline struct fz_bytes fz_bytes_of_str(const char *s)
 	return (struct fz_bytes){ .p = (const uint8_t *)s, .n = strlen(s) };
 }
 
+/* Takes const away: for what libraries declare without it and for freeing what only readers see as const. */
+static inline void *fz_unconst(const void *p)
+{
+	void *q;
+	memcpy(&q, &p, sizeof(q));
+	return q;
+}
+
 /* Public data only: stops at the first difference. Secrets use fz_ct_equal. */
 static inline bool fz_bytes_equal(struct fz_bytes a, struct fz_bytes b)
 {

@@ -4,6 +4,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "base/assert.h"
+
 struct fz_node {
 	struct fz_node *prev, *next;
 };
@@ -30,17 +32,19 @@ static inline void fz_list_push_back(struct fz_list *l, struct fz_node *n)
 	l->head.prev = n;
 }
 
-static inline void fz_list_remove(struct fz_node *n)
-{
-	n->prev->next = n->next;
-	n->next->prev = n->prev;
-	n->prev = n->next = NULL;
-}
-
 /* True if the node is in a list; nodes start zeroed and are zeroed by fz_list_remove. */
 static inline bool fz_node_is_linked(const struct fz_node *n)
 {
-	return n->next != NULL;
+	return n->prev && n->next;
+}
+
+/* The node must be in a list. */
+static inline void fz_list_remove(struct fz_node *n)
+{
+	fz_assert_slow(fz_node_is_linked(n));
+	n->prev->next = n->next;
+	n->next->prev = n->prev;
+	n->prev = n->next = NULL;
 }
 
 #define FZ_CONTAINER_OF(ptr, type, member)                                                         \
