@@ -51,7 +51,7 @@ struct fz_split {
 	bool is_tcp, is_v6;
 };
 
-/* `frame` starts with a vnet header; `*ret_split` is only valid after FZ_SPLIT_OK. */
+/* `frame` starts with a vnet header; `*ret_split` is written with FZ_SPLIT_OK alone. */
 enum fz_split_verdict fz_split_init(struct fz_split *ret_split, struct fz_bytes frame)
 	FZ_NONNULL(1) FZ_MUST_CHECK;
 /* For a TUN without vnet headers: `packet` starts with its IP header, n is 1. */
