@@ -36,7 +36,9 @@ static void reserve(struct text *t, size_t more)
 		text_die("no memory");
 }
 
-FZ_PRINTF(2, 0) static void add_args(struct text *t, const char *fmt, va_list args)
+static void add_args(struct text *t, const char *fmt, va_list args) FZ_PRINTF(2, 0);
+
+static void add_args(struct text *t, const char *fmt, va_list args)
 {
 	va_list again;
 	va_copy(again, args);
