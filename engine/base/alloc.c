@@ -21,6 +21,14 @@ void *fz_alloc(size_t n, size_t size)
 	return fz_alloc_fails_now() ? NULL : calloc(n, size);
 }
 
+void *fz_alloc_aligned(size_t align, size_t size)
+{
+	void *p = NULL;
+	if (fz_alloc_fails_now() || posix_memalign(&p, align, size) != 0)
+		return NULL;
+	return memset(p, 0, size);
+}
+
 void *fz_realloc(void *p, size_t n, size_t size)
 {
 	return fz_alloc_fails_now() ? NULL : reallocarray(p, n, size);

@@ -12,6 +12,8 @@
 
 /* Zeroed memory or NULL; free with free(). */
 void *fz_alloc(size_t n, size_t size) FZ_FREED_BY(free);
+/* The same, at a multiple of `align`, a power of two and at least sizeof(void *). */
+void *fz_alloc_aligned(size_t align, size_t size) FZ_FREED_BY(free);
 /* Like reallocarray: on failure NULL and the old block is untouched. New memory is not zeroed. */
 void *fz_realloc(void *p, size_t n, size_t size) FZ_MUST_CHECK;
 /* A copy of a NUL-terminated string, or NULL. */

@@ -115,10 +115,9 @@ static int self_test(struct fz_aead *a)
 static int make(const struct fz_aead_backend *backend, struct fz_aead **ret_aead)
 {
 	size_t len = (sizeof(struct fz_aead) + backend->context_len + 63) & ~(size_t)63;
-	struct fz_aead *a = aligned_alloc(64, len);
+	struct fz_aead *a = fz_alloc_aligned(64, len);
 	if (!a)
 		return -ENOMEM;
-	memset(a, 0, len);
 	a->backend = backend;
 	a->name = backend->name;
 	int r = backend->init(a->context, &a->name);

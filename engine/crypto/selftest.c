@@ -51,7 +51,7 @@ static bool check_aead(void)
 	struct fz_bytes plain = fz_bytes_of(text, sizeof(text) - 1), aad = fz_bytes_of("aad", 3);
 	fz_aead_seal(&key, 7, aad, plain, sealed);
 	if (!fz_aead_open(&key, 7, aad, fz_bytes_of(sealed, plain.n + 16), opened) ||
-		memcmp(opened, text, plain.n) != 0)
+		!fz_ct_equal(opened, text, plain.n))
 		return false;
 	sealed[3] ^= 1;
 	if (fz_aead_open(&key, 7, aad, fz_bytes_of(sealed, plain.n + 16), opened))
@@ -77,7 +77,7 @@ static bool check_xaead(void)
 	fz_xaead_seal(&key, nonce, fz_bytes_of("m", 1), fz_bytes_of(plain, sizeof(plain)), sealed);
 	bool ok = fz_xaead_open(
 		&key, nonce, fz_bytes_of("m", 1), fz_bytes_of(sealed, sizeof(sealed)), opened);
-	return ok && memcmp(opened, plain, sizeof(plain)) == 0 &&
+	return ok && fz_ct_equal(opened, plain, sizeof(plain)) &&
 	       !fz_xaead_open(&key, nonce, fz_bytes_of("n", 1), fz_bytes_of(sealed, sizeof(sealed)),
 		       opened);
 }

@@ -191,7 +191,7 @@ struct wg_peer *wg_device_find_peer(struct wg_device *d, const uint8_t pub[stati
 int wg_device_add_peer(struct wg_device *d, const uint8_t pub[static 32], struct wg_peer **ret_peer)
 {
 	const struct wg_noise_self *self = &d->secret->self;
-	if (self->is_set && memcmp(self->public, pub, WG_PUBLIC_LEN) == 0)
+	if (self->is_set && fz_ct_equal(self->public, pub, WG_PUBLIC_LEN))
 		return -EADDRINUSE;
 	if (wg_device_find_peer(d, pub))
 		return -EEXIST;

@@ -79,6 +79,15 @@ TEST(alloc, a_copied_string_is_a_string_of_its_own)
 	CHECK(!fz_strdup("token"));
 }
 
+TEST(alloc, aligned_memory_is_aligned_and_zero)
+{
+	FZ_CLEANUP(fz_freep) uint8_t *p = fz_alloc_aligned(4096, 100);
+	CHECK(p && (uintptr_t)p % 4096 == 0);
+	CHECK(fz_ct_is_zero(p, 100));
+	fz_fail_at(1);
+	CHECK(!fz_alloc_aligned(64, 64));
+}
+
 TEST(alloc, a_product_that_wraps_is_refused)
 {
 	volatile size_t huge = SIZE_MAX / 2;
