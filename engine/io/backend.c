@@ -1,0 +1,75 @@
+/* What both backends share: their choice, and how much to read. */
+#include "io/backend.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/eventfd.h>
+
+#include "base/err.h"
+#include "base/fd.h"
+#include "base/log.h"
+
+int fz_io_kind_parse(const char *text, enum fz_io_kind *ret_kind)
+{
+	if (strcmp(text, "auto") == 0)
+		*ret_kind = FZ_IO_AUTO;
+	else if (strcmp(text, "uring") == 0)
+		*ret_kind = FZ_IO_URING;
+	else if (strcmp(text, "epoll") == 0)
+		*ret_kind = FZ_IO_EPOLL;
+	else
+		return -EINVAL;
+	return 0;
+}
+
+static const char *cause_of(int r)
+{
+	switch (-r) {
+	case EPERM: return "forbidden by seccomp or kernel.io_uring_disabled";
+	case ENOSYS: return "not in this kernel, or barred by a system-call filter";
+	case ENOMEM: return "the locked-memory limit is too small";
+	}
+	return fz_strerror(r);
+}
+
+/* Makes a ring with nothing on it but an eventfd. */
+static int try_uring(void)
+{
+	FZ_CLEANUP(fz_closep) int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (fd < 0)
+		return -errno;
+	struct fz_io_params params = { .tun_fd = -1, .wake_fd = fd };
+	struct fz_backend *b;
+	int r = fz_backend_uring.new(&params, &b);
+	if (r == 0)
+		fz_backend_uring.free(b);
+	return r;
+}
+
+int fz_backend_choose(enum fz_io_kind kind, const struct fz_backend_ops **ret_ops)
+{
+	if (kind == FZ_IO_EPOLL) {
+		*ret_ops = &fz_backend_epoll;
+		return 0;
+	}
+	int r = try_uring();
+	if (r == 0) {
+		*ret_ops = &fz_backend_uring;
+		return 0;
+	}
+	if (kind == FZ_IO_URING) {
+		fz_log(FZ_LOG_ERR, "io-uring-barred",
+			"cause=\"%s\" hint=\"use FIREZONE_IO=auto or epoll\"", cause_of(r));
+		return r;
+	}
+	fz_log(FZ_LOG_WARNING, "io-uring-barred", "cause=\"%s\" using=epoll", cause_of(r));
+	*ret_ops = &fz_backend_epoll;
+	return 0;
+}
+
+uint32_t fz_io_next_frames(uint32_t asked, uint32_t got, size_t bytes)
+{
+	uint32_t next = got == asked ? asked * 2 : got + 1;
+	uint32_t most = got > 0 && bytes > (size_t)got * 8192 ? FZ_IO_BULK_FRAMES : FZ_IO_FRAMES;
+	return next < 2 ? 2 : next > most ? most : next;
+}

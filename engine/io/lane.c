@@ -1,0 +1,308 @@
+/* A lane's life, and what follows its outputs: claims end, and what the kernel refused in one piece goes out in many. */
+#include "io/lane.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "base/alloc.h"
+#include "base/assert.h"
+#include "base/log.h"
+#include "io/clock.h"
+
+#define HANDSHAKE_BUDGET 4 /* messages per turn: each costs up to four X25519 */
+#define N_SLABS          (2 * FZ_IO_DATAGRAMS + FZ_IO_FRAMES + FZ_LANE_SLABS + 1)
+
+void fz_lane_free(struct fz_lane *l)
+{
+	if (!l)
+		return;
+	if (l->backend)
+		l->ops->free(l->backend);
+	fz_aead_free(l->aead);
+	fz_coalesce_free(l->coalesce);
+	if (l->memory)
+		munmap(l->memory, l->memory_len);
+	free(l);
+}
+
+/* One mapping, touched only where used: small packets leave most pages of it untouched. */
+static int take_memory(struct fz_lane *l)
+{
+	l->memory_len = (size_t)N_SLABS * FZ_IO_SLAB_LEN;
+	void *p = mmap(NULL, l->memory_len, PROT_READ | PROT_WRITE,
+		MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (p == MAP_FAILED)
+		return -errno;
+	l->memory = p;
+	uint8_t *at = l->memory;
+	for (size_t i = 0; i < FZ_IO_DATAGRAMS; i++, at += FZ_IO_SLAB_LEN)
+		l->turn.datagrams[i].buf = fz_span_of(at, FZ_IO_SLAB_LEN);
+	for (size_t i = 0; i < FZ_IO_DATAGRAMS; i++, at += FZ_IO_SLAB_LEN)
+		l->resting[i] = fz_span_of(at, FZ_IO_SLAB_LEN);
+	for (size_t i = 0; i < FZ_LANE_SLABS; i++, at += FZ_IO_SLAB_LEN)
+		l->slabs[i] = at;
+	l->scratch = at;
+	at += FZ_IO_SLAB_LEN;
+	for (size_t i = 0; i < FZ_IO_FRAMES; i++, at += FZ_IO_SLAB_LEN)
+		l->turn.frames[i].buf = fz_span_of(at, FZ_IO_SLAB_LEN);
+	return 0;
+}
+
+int fz_lane_new(struct fz_lane_shared *shared, const struct fz_backend_ops *ops,
+	const struct fz_io_params *params, enum fz_aead_kind aead, bool polls_device,
+	struct fz_lane **ret_lane)
+{
+	struct fz_lane *l = fz_new(struct fz_lane);
+	if (!l)
+		return -ENOMEM;
+	l->shared = shared;
+	l->ops = ops;
+	l->polls_device = polls_device;
+	l->deadline = FZ_NEVER;
+	l->coalesce = fz_coalesce_new();
+	int r = l->coalesce ? take_memory(l) : -ENOMEM;
+	if (r == 0)
+		r = fz_aead_new(aead, &l->aead);
+	if (r == 0)
+		r = ops->new (params, &l->backend);
+	if (r < 0) {
+		fz_lane_free(l);
+		return r;
+	}
+	*ret_lane = l;
+	return 0;
+}
+
+void fz_lane_set_udp(struct fz_lane *l, const struct fz_udp *udp)
+{
+	l->has_udp_gso = udp->has_gso;
+	l->ops->set_udp(l->backend, udp);
+}
+
+uint8_t *fz_lane_slab(struct fz_lane *l)
+{
+	if (l->n_slabs == FZ_LANE_SLABS || l->turn.n_sends == FZ_IO_SENDS)
+		fz_lane_flush(l);
+	return l->slabs[l->n_slabs++];
+}
+
+/* ---- repeating singly ---- */
+
+static bool is_gso_refusal(const struct fz_io_send *s)
+{
+	return s->segment < s->data.n &&
+	       (s->result == -EIO || s->result == -EINVAL || s->result == -EMSGSIZE);
+}
+
+/*
+ * EIO: no checksum offload on the way. EINVAL, EMSGSIZE: a segment does not fit the path, or a quirk. Each datagram by
+ * itself may be fragmented instead.
+ */
+static void send_singly(struct fz_lane *l, struct fz_io_send *s)
+{
+	struct fz_io_turn *t = calloc(1, sizeof(*t)); /* rare: not a packet path */
+	if (!t)
+		return;
+	int last = -EMSGSIZE;
+	for (size_t at = 0; at < s->data.n;) {
+		t->n_sends = 0;
+		for (; at < s->data.n && t->n_sends < FZ_IO_SENDS; at += s->segment) {
+			size_t left = s->data.n - at, n = left < s->segment ? left : s->segment;
+			t->sends[t->n_sends++] = (struct fz_io_send){
+				.to = s->to, .tos = s->tos, .data = { s->data.p + at, n }
+			};
+		}
+		l->ops->turn(l->backend, FZ_IO_FLUSH, FZ_NEVER, t);
+		last = t->sends[t->n_sends - 1].result;
+	}
+	if (last > 0 && s->result != -EMSGSIZE &&
+		!atomic_exchange(&l->shared->gso_is_refused, true))
+		fz_log(FZ_LOG_WARNING, "udp-gso-refused", "errno=%d sending=singly", -s->result);
+	l->counters.gso_refused++;
+	s->result = last;
+	free(t);
+}
+
+/* A sticky source that no longer exists: forget it and try once without. */
+static bool is_source_refusal(const struct fz_io_send *s)
+{
+	return s->to.local.family != FZ_NO_FAMILY &&
+	       (s->result == -EINVAL || s->result == -EADDRNOTAVAIL || s->result == -ENETUNREACH ||
+		       s->result == -ENODEV || s->result == -EHOSTUNREACH);
+}
+
+static void send_without_source(struct fz_lane *l, struct fz_io_send *s)
+{
+	struct fz_io_turn *t = calloc(1, sizeof(*t));
+	if (!t)
+		return;
+	t->sends[0] = *s;
+	t->sends[0].to.local.family = FZ_NO_FAMILY;
+	t->sends[0].to.ifindex = 0;
+	t->n_sends = 1;
+	l->ops->turn(l->backend, FZ_IO_FLUSH, FZ_NEVER, t);
+	s->result = t->sends[0].result;
+	s->to = t->sends[0].to;
+	free(t);
+}
+
+static void repair_send(struct fz_lane *l, struct fz_io_send *s)
+{
+	if (is_source_refusal(s)) {
+		struct fz_addr remote = s->to.remote;
+		send_without_source(l, s);
+		pthread_mutex_lock(&l->shared->lock);
+		for (uint32_t i = 0; i < l->n_claims; i++)
+			if (l->claims[i].claim.keypair &&
+				fz_addr_equal(&l->claims[i].claim.to.remote, &remote))
+				wg_tx_source_failed(l->shared->device, &l->claims[i].claim);
+		pthread_mutex_unlock(&l->shared->lock);
+	}
+	if (is_gso_refusal(s))
+		send_singly(l, s);
+}
+
+/* ---- after a turn ---- */
+
+static void check_writes(struct fz_lane *l)
+{
+	uint64_t n_failed = 0;
+	for (uint32_t i = 0; i < l->turn.n_writes; i++) {
+		const struct fz_io_write *w = &l->turn.writes[i];
+		if (w->result >= 0)
+			continue;
+		n_failed++;
+		bool is_merged = w->n_iov > 2;
+		if (w->result == -EINVAL && is_merged) {
+			l->counters.coalesce_refused++;
+			if (!atomic_exchange(&l->shared->coalesce_is_refused, true))
+				fz_log(FZ_LOG_WARNING, "tun-gso-refused", "writing=singly");
+		}
+	}
+	if (n_failed > 0) {
+		pthread_mutex_lock(&l->shared->lock);
+		wg_device_count_drop(l->shared->device, WG_DROP_TUN_WRITE, n_failed);
+		pthread_mutex_unlock(&l->shared->lock);
+	}
+}
+
+/* Outputs have been carried out: mends what was refused, and notes for each claim how it went. */
+static void conclude(struct fz_lane *l)
+{
+	for (uint32_t i = 0; i < l->turn.n_sends; i++)
+		if (l->turn.sends[i].result < 0)
+			repair_send(l, &l->turn.sends[i]);
+	if (l->turn.n_writes > 0)
+		check_writes(l);
+	for (uint32_t i = 0; i < l->n_claims; i++) {
+		struct fz_lane_claim *c = &l->claims[i];
+		if (c->send == FZ_LANE_NO_SEND)
+			continue;
+		c->is_sent = l->turn.sends[c->send].result >= 0;
+		c->send = FZ_LANE_NO_SEND;
+	}
+	l->turn.n_sends = l->turn.n_writes = l->n_slabs = 0;
+	l->icmp_iov[0].iov_len = 0;
+}
+
+void fz_lane_settle(struct fz_lane *l, struct fz_now now)
+{
+	conclude(l);
+	pthread_mutex_lock(&l->shared->lock);
+	for (uint32_t i = 0; i < l->n_claims; i++) {
+		struct fz_lane_claim *c = &l->claims[i];
+		if (c->claim.keypair)
+			wg_tx_sent(l->shared->device, now, &c->claim, c->bytes, c->is_sent, true);
+		c->claim.keypair = NULL;
+	}
+	l->published = l->counters;
+	pthread_mutex_unlock(&l->shared->lock);
+	l->n_claims = 0;
+}
+
+/* Claims stay open: the one being built goes on in the next slab. */
+void fz_lane_flush(struct fz_lane *l)
+{
+	uint32_t n_datagrams = l->turn.n_datagrams, n_frames = l->turn.n_frames;
+	bool is_woken = l->turn.is_woken;
+	l->ops->turn(l->backend, FZ_IO_FLUSH, FZ_NEVER, &l->turn);
+	conclude(l);
+	l->turn.n_datagrams = n_datagrams;
+	l->turn.n_frames = n_frames;
+	l->turn.is_woken = is_woken;
+}
+
+void fz_lane_poll_device(struct fz_lane *l, struct fz_now now)
+{
+	struct fz_lane_shared *s = l->shared;
+	uint32_t budget = HANDSHAKE_BUDGET;
+	for (bool more = true; more;) {
+		more = false;
+		pthread_mutex_lock(&s->lock);
+		struct wg_output out;
+		while (l->n_slabs < FZ_LANE_SLABS && l->turn.n_sends < FZ_IO_SENDS &&
+			wg_device_poll(s->device, now, &budget, &out)) {
+			uint8_t *slab = l->slabs[l->n_slabs++];
+			memcpy(slab, out.pkt.p, out.pkt.n);
+			l->turn.sends[l->turn.n_sends++] = (struct fz_io_send){
+				.to = out.to, .tos = out.tos, .data = { slab, out.pkt.n }
+			};
+		}
+		more = l->n_slabs == FZ_LANE_SLABS || l->turn.n_sends == FZ_IO_SENDS;
+		l->deadline = wg_device_deadline(s->device);
+		pthread_mutex_unlock(&s->lock);
+		if (more)
+			fz_lane_flush(l);
+	}
+}
+
+/* The device may want to speak because of what this lane did; another lane may have to say it. */
+static void look_after_device(struct fz_lane *l, struct fz_now now)
+{
+	if (l->polls_device) {
+		fz_lane_poll_device(l, now);
+		return;
+	}
+	pthread_mutex_lock(&l->shared->lock);
+	bool is_due = fz_time_reached(now.at, wg_device_deadline(l->shared->device));
+	pthread_mutex_unlock(&l->shared->lock);
+	if (is_due) {
+		uint64_t one = 1;
+		if (write(l->shared->poll_fd, &one, sizeof(one)) < 0)
+			fz_assert(errno == EAGAIN); /* the counter is full: it is awake */
+	}
+}
+
+static void change_buffers(struct fz_lane *l)
+{
+	for (size_t i = 0; i < FZ_IO_DATAGRAMS; i++) {
+		struct fz_span used = l->turn.datagrams[i].buf;
+		l->turn.datagrams[i].buf = l->resting[i];
+		l->resting[i] = used;
+	}
+}
+
+int fz_lane_run(struct fz_lane *l)
+{
+	/* With something to send there is no waiting: how it went must be known now, not when the next packet comes. */
+	bool has_output = l->turn.n_sends + l->turn.n_writes > 0;
+	change_buffers(l);
+	l->ops->turn(l->backend, has_output ? FZ_IO_POLL : FZ_IO_WAIT,
+		l->polls_device ? l->deadline : FZ_NEVER, &l->turn);
+	struct fz_now now = fz_clock_now();
+	if (has_output)
+		fz_lane_settle(l, now);
+	if (l->turn.fatal)
+		return l->turn.fatal;
+	if (l->turn.n_datagrams > 0)
+		fz_lane_receive(l, now);
+	if (l->turn.n_frames > 0)
+		fz_lane_transmit(l, now);
+	if (l->turn.n_datagrams + l->turn.n_frames > 0 || l->turn.is_woken || has_output ||
+		(l->polls_device && fz_time_reached(now.at, l->deadline)))
+		look_after_device(l, now);
+	return 0;
+}

@@ -1,0 +1,86 @@
+/*
+ * One data thread's work: what a turn brought in is opened or sealed, and becomes the next turn's output. Private to
+ * engine/io. Memory is all taken in fz_lane_new; a packet never allocates.
+ */
+#pragma once
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "io/backend.h"
+#include "io/plane.h"
+#include "offload/coalesce.h"
+#include "offload/split.h"
+
+#define FZ_LANE_SLABS   16 /* outgoing trains of one turn */
+#define FZ_LANE_NO_SEND UINT32_MAX
+
+/* What lanes of one plane share. */
+struct fz_lane_shared {
+	pthread_mutex_t lock; /* guards device */
+	struct wg_device *device;
+	struct fz_plane_hooks hooks;
+	unsigned tun_caps;
+	_Atomic bool
+		coalesce_is_refused; /* the kernel rejected a merged write: write singly from now on */
+	_Atomic bool gso_is_refused; /* the kernel rejected GSO: send singly from now on */
+	int poll_fd; /* eventfd of the lane that polls the device */
+};
+
+/* An outgoing train and the claims in it. */
+struct fz_lane_claim {
+	struct wg_tx_claim claim;
+	uint64_t bytes;
+	uint32_t send; /* index into the turn's sends; FZ_LANE_NO_SEND */
+	bool is_sent; /* known once the send has been flushed */
+};
+
+struct fz_lane {
+	struct fz_lane_shared *shared;
+	const struct fz_backend_ops *ops;
+	struct fz_backend *backend;
+	struct fz_aead *aead;
+	struct fz_coalesce *coalesce;
+	bool polls_device; /* exactly one lane of a plane */
+	bool has_udp_gso;
+	fz_time deadline; /* of the device; lane that polls */
+	struct fz_plane_counters counters;
+	struct fz_plane_counters published; /* under the lock */
+
+	struct fz_io_turn turn;
+	struct wg_rx_train trains[FZ_IO_DATAGRAMS];
+	uint32_t n_claims;
+	struct fz_lane_claim claims[FZ_IO_FRAMES + 1];
+	struct fz_split splits
+		[FZ_IO_FRAMES]; /* of the turn's frames; n is 0 for those that are not carried */
+	uint32_t padding[FZ_IO_FRAMES][2]; /* of all packets but the last, and of the last */
+	uint32_t n_slabs;
+	uint8_t *slabs[FZ_LANE_SLABS];
+	uint8_t *scratch; /* packets on their way into the staging queue */
+	struct fz_span resting
+		[FZ_IO_DATAGRAMS]; /* the other set of receive buffers: what is being written is not received into */
+	uint8_t *memory;
+	size_t memory_len;
+	struct iovec icmp_iov[2];
+	uint8_t icmp[10 + WG_ICMP_MAX]; /* behind an empty virtio header */
+};
+
+void fz_lane_free(struct fz_lane *l);
+int fz_lane_new(struct fz_lane_shared *shared, const struct fz_backend_ops *ops,
+	const struct fz_io_params *params, enum fz_aead_kind aead, bool polls_device,
+	struct fz_lane **ret_lane) FZ_NONNULL(1, 2, 3, 6) FZ_MUST_CHECK;
+void fz_lane_set_udp(struct fz_lane *l, const struct fz_udp *udp) FZ_NONNULL(1, 2);
+/* One turn: waits, carries, and answers. Returns 0, or negative errno once the TUN is gone. */
+int fz_lane_run(struct fz_lane *l) FZ_NONNULL(1) FZ_MUST_CHECK;
+
+/* lane_rx.c, lane_tx.c: fill the turn's outputs from its inputs. */
+void fz_lane_receive(struct fz_lane *l, struct fz_now now) FZ_NONNULL(1);
+void fz_lane_transmit(struct fz_lane *l, struct fz_now now) FZ_NONNULL(1);
+/* Lets the device speak: handshakes, keepalives, what waited. */
+void fz_lane_poll_device(struct fz_lane *l, struct fz_now now) FZ_NONNULL(1);
+/* Sends out what is queued without reading, ends the claims, and frees the slabs. */
+void fz_lane_flush(struct fz_lane *l) FZ_NONNULL(1);
+/* After outputs were carried out: claims end, refused merges and trains are repeated singly. */
+void fz_lane_settle(struct fz_lane *l, struct fz_now now) FZ_NONNULL(1);
+/* A slab, flushing first if all are in use. */
+uint8_t *fz_lane_slab(struct fz_lane *l) FZ_NONNULL(1) FZ_RETURNS_NONNULL;

@@ -1,0 +1,182 @@
+/*
+ * TUN to UDP: a frame is split straight into a slab, each packet behind room for its header and before room for its tag, sealed in
+ * place, and the slab is one GSO send. Frames of one session and size follow each other in one slab.
+ */
+#include <string.h>
+
+#include "io/lane.h"
+#include "offload/split.h"
+#include "offload/vnet.h"
+
+#define HEADER_LEN     16
+#define OVERHEAD       (HEADER_LEN + FZ_AEAD_TAG_LEN)
+#define TRAIN_SEGMENTS 64
+#define TRAIN_BYTES    65'507 /* largest UDP payload over IPv4 */
+
+/* The train being built. */
+struct train {
+	uint32_t send; /* index; FZ_LANE_NO_SEND */
+	struct wg_keypair *keypair;
+	uint32_t n, len;
+	uint16_t segment;
+	bool is_closed;
+	uint32_t n_jobs;
+	struct fz_aead_job jobs[TRAIN_SEGMENTS];
+};
+
+static void seal(struct fz_lane *l, struct train *t)
+{
+	if (t->n_jobs > 0)
+		fz_aead_seal_many(l->aead, t->jobs, t->n_jobs);
+	t->n_jobs = 0;
+}
+
+/* Everything but the length decides whether a packet may follow: one destination, one source, one TOS, one key. */
+static bool may_follow(
+	const struct fz_lane *l, const struct train *t, const struct wg_tx_claim *c, uint32_t len)
+{
+	if (t->send == FZ_LANE_NO_SEND || t->is_closed || t->keypair != c->keypair)
+		return false;
+	const struct fz_io_send *s = &l->turn.sends[t->send];
+	return s->tos == c->tos && len <= t->segment && t->n < TRAIN_SEGMENTS &&
+	       t->len + len <= TRAIN_BYTES && fz_addr_equal(&s->to.remote, &c->to.remote) &&
+	       fz_ip_equal(&s->to.local, &c->to.local);
+}
+
+static void begin_train(
+	struct fz_lane *l, struct train *t, const struct wg_tx_claim *c, uint32_t len)
+{
+	seal(l, t);
+	uint8_t *slab = fz_lane_slab(l);
+	uint32_t i = l->turn.n_sends++;
+	l->turn.sends[i] = (struct fz_io_send){
+		.to = c->to, .tos = c->tos, .data = { slab, 0 }, .segment = (uint16_t)len
+	};
+	*t = (struct train){ .send = i, .keypair = c->keypair, .segment = (uint16_t)len };
+	l->counters.tx_trains++;
+}
+
+static void add_packet(struct fz_lane *l, struct train *t, const struct wg_tx_claim *c,
+	const struct fz_split *split, uint32_t i, uint32_t padding)
+{
+	uint32_t plain = fz_split_len(split, i), len = plain + padding + OVERHEAD;
+	bool has_gso = l->has_udp_gso &&
+		       !atomic_load_explicit(&l->shared->gso_is_refused, memory_order_relaxed);
+	if (!may_follow(l, t, c, len) || (t->n > 0 && !has_gso))
+		begin_train(l, t, c, len);
+	struct fz_io_send *s = &l->turn.sends[t->send];
+	uint8_t *at = s->data.p + t->len;
+	wg_tx_header(c, i, at);
+	fz_split_write(split, i, at + HEADER_LEN);
+	memset(at + HEADER_LEN + plain, 0, padding);
+	t->jobs[t->n_jobs++] = (struct fz_aead_job){ .key = c->key,
+		.counter = c->counter + i,
+		.src = at + HEADER_LEN,
+		.dst = at + HEADER_LEN,
+		.tag = at + HEADER_LEN + plain + padding,
+		.len = plain + padding };
+	t->len += len;
+	t->n++;
+	t->is_closed = len < t->segment;
+	s->data.n = t->len;
+}
+
+static void carry(struct fz_lane *l, struct train *t, const struct fz_split *split,
+	struct fz_lane_claim *c, const uint32_t padding[2])
+{
+	for (uint32_t i = 0; i < split->n; i++) {
+		bool is_last = i + 1 == split->n;
+		add_packet(l, t, &c->claim, split, i, padding[is_last]);
+		c->bytes += fz_split_len(split, i) + padding[is_last] + OVERHEAD;
+	}
+	c->send = t->send;
+	l->counters.tx_packets += split->n;
+}
+
+/* No session yet: each packet waits in the device, whole. */
+static void stage(
+	struct fz_lane *l, const struct fz_split *split, struct wg_peer *peer, struct fz_now now)
+{
+	for (uint32_t i = 0; i < split->n; i++) {
+		fz_split_write(split, i, l->scratch);
+		wg_tx_stage(l->shared->device, peer,
+			fz_bytes_of(l->scratch, fz_split_len(split, i)), now);
+	}
+}
+
+static void answer_unreachable(struct fz_lane *l, const struct fz_split *split, struct fz_now now)
+{
+	if (l->turn.n_writes >= FZ_IO_WRITES || l->icmp_iov[0].iov_len > 0)
+		return; /* one answer a turn: they are rate-limited anyway */
+	uint8_t *out = l->icmp + FZ_VNET_HDR_LEN;
+	size_t n = wg_icmp_unreachable(
+		l->shared->device, now.at, split->packet, fz_span_of(out, WG_ICMP_MAX));
+	if (n == 0)
+		return;
+	bool has_vnet = (l->shared->tun_caps & FZ_COALESCE_VNET) != 0;
+	l->icmp_iov[0] = has_vnet ? (struct iovec){ l->icmp, FZ_VNET_HDR_LEN + n }
+				  : (struct iovec){ out, n };
+	l->turn.writes[l->turn.n_writes++] = (struct fz_io_write){
+		.iov = l->icmp_iov, .n_iov = 1, .len = (uint32_t)l->icmp_iov[0].iov_len
+	};
+}
+
+static enum wg_drop claim(
+	struct fz_lane *l, const struct fz_split *split, struct fz_now now, struct wg_tx_claim *ret)
+{
+	const struct fz_plane_hooks *h = &l->shared->hooks;
+	if (h->claim)
+		return h->claim(h->user, now, split->packet, split->n, ret);
+	return wg_tx_claim(l->shared->device, now, split->packet, split->n, ret);
+}
+
+static bool split_frame(struct fz_lane *l, const struct fz_io_frame *f, struct fz_split *ret)
+{
+	bool has_vnet = (l->shared->tun_caps & FZ_COALESCE_VNET) != 0;
+	struct fz_bytes frame = fz_bytes_of(f->buf.p, f->len);
+	return (has_vnet ? fz_split_init(ret, frame) : fz_split_init_plain(ret, frame)) ==
+	       FZ_SPLIT_OK;
+}
+
+/* Under the lock: who gets it, and with which counters. False: nothing to carry. */
+static bool place(struct fz_lane *l, const struct fz_split *split, struct fz_now now,
+	struct fz_lane_claim *ret, uint32_t ret_padding[2])
+{
+	*ret = (struct fz_lane_claim){ .send = FZ_LANE_NO_SEND };
+	switch ((int)claim(l, split, now, &ret->claim)) {
+	case WG_KEEP:
+		ret_padding[0] = wg_tx_padding(l->shared->device, split->first_len);
+		ret_padding[1] = wg_tx_padding(l->shared->device, split->last_len);
+		return true;
+	case WG_DROP_STAGE: stage(l, split, ret->claim.peer, now); return false;
+	case WG_DROP_NO_PEER:
+	case WG_DROP_NO_ENDPOINT: answer_unreachable(l, split, now); return false;
+	default: return false;
+	}
+}
+
+void fz_lane_transmit(struct fz_lane *l, struct fz_now now)
+{
+	struct fz_lane_shared *s = l->shared;
+	struct train train = { .send = FZ_LANE_NO_SEND };
+	uint32_t n = l->turn.n_frames;
+
+	pthread_mutex_lock(&s->lock);
+	for (uint32_t i = 0; i < n; i++) {
+		bool is_frame = split_frame(l, &l->turn.frames[i], &l->splits[i]);
+		if (!is_frame)
+			wg_device_count_drop(s->device, WG_DROP_TUN_READ, 1);
+		if (!is_frame || !place(l, &l->splits[i], now, &l->claims[i], l->padding[i])) {
+			l->splits[i].n = 0;
+			l->claims[i].claim.keypair = NULL;
+		}
+	}
+	l->n_claims = n;
+	pthread_mutex_unlock(&s->lock);
+
+	for (uint32_t i = 0; i < n; i++)
+		if (l->splits[i].n > 0)
+			carry(l, &train, &l->splits[i], &l->claims[i], l->padding[i]);
+	seal(l, &train);
+	l->counters.tx_frames += n;
+}

@@ -1,0 +1,445 @@
+/*
+ * The io_uring backend: one enter carries all TUN writes, all UDP sends and the next reads of both. Reads are posted only where a
+ * descriptor is known to be ready, with RWF_NOWAIT and MSG_DONTWAIT, so that none of them arms a poll of its own: a read that
+ * finds nothing costs little, one that waits alone costs a wake-up each. Polls are armed when a turn found nothing.
+ *
+ * Kernels whose TUN does not know NOWAIT (before 6.4) would hand ring operations on it to worker threads: there the TUN is read and
+ * written with plain system calls, and only polled by the ring.
+ */
+#include <errno.h>
+#include <liburing.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base/alloc.h"
+#include "base/fd.h"
+#include "io/backend.h"
+#include "io/clock.h"
+
+#ifndef IORING_SETUP_SINGLE_ISSUER
+#define IORING_SETUP_SINGLE_ISSUER (1u << 12)
+#endif
+#ifndef IORING_SETUP_DEFER_TASKRUN
+#define IORING_SETUP_DEFER_TASKRUN (1u << 13)
+#endif
+
+#define SQ_LEN 1024
+#define CQ_LEN 4096
+
+enum source { SOURCE_TUN, SOURCE_V4, SOURCE_V6, SOURCE_WAKE, SOURCE_COUNT };
+
+enum op { OP_WRITE, OP_SEND, OP_RECEIVE, OP_READ, OP_POLL, OP_CANCEL };
+
+struct fz_backend {
+	struct io_uring ring;
+	bool has_ring, is_tun_plain;
+	struct fz_io_params params;
+	struct fz_udp udp;
+	bool is_ready[SOURCE_COUNT], is_armed[SOURCE_COUNT];
+	uint32_t generation; /* of the sockets: polls of older ones are ignored */
+	uint32_t frames_wanted, datagrams_wanted;
+	uint32_t n_inflight; /* without polls */
+	struct fz_io_counters counters;
+	enum source receive_source[FZ_IO_DATAGRAMS];
+	struct fz_udp_message in[FZ_IO_DATAGRAMS], out[FZ_IO_SENDS];
+	int receive_result[FZ_IO_DATAGRAMS], read_result[FZ_IO_FRAMES];
+};
+
+static uint64_t tag(enum op op, uint32_t index)
+{
+	return (uint64_t)op << 32 | index;
+}
+
+static void uring_free(struct fz_backend *b)
+{
+	if (!b)
+		return;
+	if (b->has_ring)
+		io_uring_queue_exit(&b->ring);
+	free(b);
+}
+
+/* Each step gives up what some kernel lacks: DEFER_TASKRUN 6.1, SINGLE_ISSUER 6.0, COOP_TASKRUN 5.19. */
+static int make_ring(struct fz_backend *b)
+{
+	static const unsigned flags[] = {
+		IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_SUBMIT_ALL,
+		IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_COOP_TASKRUN | IORING_SETUP_SUBMIT_ALL,
+		IORING_SETUP_COOP_TASKRUN,
+		0,
+	};
+	int r = -EINVAL;
+	for (size_t i = 0; i < FZ_ARRAY_LEN(flags) && r == -EINVAL; i++) {
+		struct io_uring_params p = { .flags = flags[i] | IORING_SETUP_CQSIZE |
+						      IORING_SETUP_CLAMP,
+			.cq_entries = CQ_LEN };
+		r = io_uring_queue_init_params(SQ_LEN, &b->ring, &p);
+		if (r == 0 && !(p.features & IORING_FEAT_NODROP)) {
+			io_uring_queue_exit(&b->ring);
+			return -ENOSYS;
+		}
+	}
+	b->has_ring = r == 0;
+	return r;
+}
+
+static struct io_uring_sqe *take_sqe(struct fz_backend *b, enum op op, uint32_t index)
+{
+	struct io_uring_sqe *sqe = io_uring_get_sqe(&b->ring);
+	if (!sqe) {
+		(void)io_uring_submit(&b->ring);
+		sqe = io_uring_get_sqe(&b->ring);
+	}
+	sqe->user_data = tag(op, index);
+	return sqe;
+}
+
+/* Does this kernel's TUN answer a NOWAIT read from the ring? EAGAIN says yes, as there is nothing to read yet. */
+static bool tun_knows_nowait(struct fz_backend *b)
+{
+	uint8_t byte;
+	struct iovec iov = { &byte, 0 };
+	ssize_t n = preadv2(b->params.tun_fd, &iov, 1, -1, RWF_NOWAIT);
+	return n >= 0 || errno != EOPNOTSUPP;
+}
+
+static int uring_new(const struct fz_io_params *params, struct fz_backend **ret_backend)
+{
+	struct fz_backend *b = fz_new(struct fz_backend);
+	if (!b)
+		return -ENOMEM;
+	b->params = *params;
+	b->udp = (struct fz_udp){ .v4 = -1, .v6 = -1 };
+	b->frames_wanted = 2;
+	b->datagrams_wanted = 1;
+	int r = make_ring(b);
+	if (r < 0) {
+		uring_free(b);
+		return r;
+	}
+	(void)io_uring_register_ring_fd(&b->ring);
+	b->is_tun_plain = params->tun_fd >= 0 && !tun_knows_nowait(b);
+	*ret_backend = b;
+	return 0;
+}
+
+/* ---- out ---- */
+
+static void queue_writes(struct fz_backend *b, struct fz_io_turn *t)
+{
+	for (uint32_t i = 0; i < t->n_writes; i++) {
+		struct fz_io_write *w = &t->writes[i];
+		if (b->is_tun_plain) {
+			ssize_t n = writev(b->params.tun_fd, w->iov, (int)w->n_iov);
+			w->result = n < 0 ? -errno : (int)n;
+			b->counters.system_calls++;
+			continue;
+		}
+		struct io_uring_sqe *sqe = io_uring_get_sqe(&b->ring);
+		if (!sqe) {
+			w->result = -ENOBUFS;
+			continue;
+		}
+		io_uring_prep_writev(sqe, b->params.tun_fd, w->iov, w->n_iov, 0);
+		sqe->user_data = tag(OP_WRITE, i);
+		b->n_inflight++;
+	}
+}
+
+static void queue_sends(struct fz_backend *b, struct fz_io_turn *t)
+{
+	for (uint32_t i = 0; i < t->n_sends; i++) {
+		struct fz_io_send *s = &t->sends[i];
+		int fd = fz_udp_prepare_send(
+			&b->out[i], &b->udp, &s->to, s->tos, s->data, s->segment);
+		struct io_uring_sqe *sqe = fd < 0 ? NULL : io_uring_get_sqe(&b->ring);
+		if (!sqe) {
+			s->result = fd < 0 ? -ENETUNREACH : -ENOBUFS;
+			continue;
+		}
+		/* Inline or not at all: a send that waited would be overtaken by the next. */
+		io_uring_prep_sendmsg(sqe, fd, &b->out[i].hdr, MSG_DONTWAIT | MSG_NOSIGNAL);
+		sqe->user_data = tag(OP_SEND, i);
+		b->n_inflight++;
+	}
+}
+
+/* ---- in ---- */
+
+static void queue_receives(
+	struct fz_backend *b, struct fz_io_turn *t, enum source source, int fd, uint32_t *n)
+{
+	if (fd < 0 || !b->is_ready[source])
+		return;
+	for (uint32_t i = 0; i < b->datagrams_wanted && *n < FZ_IO_DATAGRAMS; i++, (*n)++) {
+		struct io_uring_sqe *sqe = io_uring_get_sqe(&b->ring);
+		if (!sqe)
+			return;
+		fz_udp_prepare_receive(&b->in[*n], t->datagrams[*n].buf);
+		b->receive_source[*n] = source;
+		io_uring_prep_recvmsg(sqe, fd, &b->in[*n].hdr, MSG_DONTWAIT);
+		sqe->user_data = tag(OP_RECEIVE, *n);
+		b->n_inflight++;
+	}
+}
+
+static uint32_t queue_reads(struct fz_backend *b, struct fz_io_turn *t)
+{
+	if (!b->is_ready[SOURCE_TUN] || b->is_tun_plain)
+		return 0;
+	uint32_t n = 0;
+	for (; n < b->frames_wanted; n++) {
+		struct io_uring_sqe *sqe = io_uring_get_sqe(&b->ring);
+		if (!sqe)
+			break;
+		struct fz_io_frame *f = &t->frames[n];
+		io_uring_prep_read(sqe, b->params.tun_fd, f->buf.p, (unsigned)f->buf.n, 0);
+		sqe->rw_flags = RWF_NOWAIT;
+		sqe->user_data = tag(OP_READ, n);
+		b->n_inflight++;
+	}
+	return n;
+}
+
+static void take_poll(struct fz_backend *b, uint32_t index, int result)
+{
+	uint32_t source = index & 0xff;
+	if (index >> 8 != (b->generation & 0xffffff) &&
+		(source == SOURCE_V4 || source == SOURCE_V6))
+		return;
+	b->is_armed[source] = false;
+	if (result != -ECANCELED)
+		b->is_ready[source] = true;
+}
+
+static void take_completion(
+	struct fz_backend *b, const struct io_uring_cqe *cqe, struct fz_io_turn *t)
+{
+	uint32_t index = (uint32_t)cqe->user_data;
+	enum op op = (enum op)(cqe->user_data >> 32);
+	if (op != OP_POLL && op != OP_CANCEL)
+		b->n_inflight--;
+	switch (op) {
+	case OP_WRITE: t->writes[index].result = cqe->res; break;
+	case OP_SEND: t->sends[index].result = cqe->res; break;
+	case OP_RECEIVE: b->receive_result[index] = cqe->res; break;
+	case OP_READ: b->read_result[index] = cqe->res; break;
+	case OP_POLL: take_poll(b, index, cqe->res); break;
+	case OP_CANCEL: break;
+	}
+}
+
+static void reap(struct fz_backend *b, struct fz_io_turn *t)
+{
+	struct io_uring_cqe *cqe;
+	unsigned head, n = 0;
+	io_uring_for_each_cqe(&b->ring, head, cqe)
+	{
+		take_completion(b, cqe, t);
+		n++;
+	}
+	io_uring_cq_advance(&b->ring, n);
+	if (IO_URING_READ_ONCE(*b->ring.sq.kflags) & IORING_SQ_CQ_OVERFLOW)
+		b->counters.overflows++;
+}
+
+/* Submits and waits until everything but polls has completed; all of it completes inline but for rare retries. */
+static void settle(struct fz_backend *b, struct fz_io_turn *t)
+{
+	while (b->n_inflight > 0) {
+		int r = io_uring_submit_and_wait(&b->ring, b->n_inflight);
+		b->counters.system_calls++;
+		reap(b, t);
+		if (r < 0 && r != -EINTR && r != -EAGAIN && r != -EBUSY) {
+			t->fatal = r;
+			return;
+		}
+	}
+}
+
+static void collect_datagrams(struct fz_backend *b, struct fz_io_turn *t, uint32_t asked)
+{
+	for (uint32_t i = 0; i < asked; i++) {
+		int r = b->receive_result[i];
+		struct fz_io_datagrams *in = &t->datagrams[i], *to = &t->datagrams[t->n_datagrams];
+		struct fz_udp_received info;
+		if (r == -EAGAIN)
+			b->is_ready[b->receive_source[i]] = false;
+		if (r < 0 || !fz_udp_read_control(&b->in[i], (size_t)r, &info))
+			continue;
+		struct fz_span spare = to->buf;
+		to->buf = in->buf;
+		in->buf = spare;
+		to->len = (size_t)r;
+		to->info = info;
+		t->n_datagrams++;
+	}
+	if (asked > 0)
+		b->datagrams_wanted = t->n_datagrams == asked ? 2 : 1;
+}
+
+static void collect_frames(struct fz_backend *b, struct fz_io_turn *t, uint32_t asked)
+{
+	size_t bytes = 0;
+	for (uint32_t i = 0; i < asked; i++) {
+		int r = b->read_result[i];
+		if (r == -EAGAIN || r == -EINTR) {
+			b->is_ready[SOURCE_TUN] = false;
+		} else if (r < 0) {
+			t->fatal = r;
+		} else {
+			/* A read that found nothing may stand between two that did. */
+			struct fz_span spare = t->frames[t->n_frames].buf;
+			t->frames[t->n_frames].buf = t->frames[i].buf;
+			t->frames[i].buf = spare;
+			t->frames[t->n_frames].len = (size_t)r;
+			t->n_frames++;
+			bytes += (size_t)r;
+		}
+	}
+	if (asked > 0)
+		b->frames_wanted = fz_io_next_frames(asked, t->n_frames, bytes);
+}
+
+static void read_tun_plain(struct fz_backend *b, struct fz_io_turn *t)
+{
+	size_t bytes = 0;
+	uint32_t asked = b->frames_wanted;
+	while (t->n_frames < asked) {
+		struct fz_io_frame *f = &t->frames[t->n_frames];
+		ssize_t n = read(b->params.tun_fd, f->buf.p, f->buf.n);
+		b->counters.system_calls++;
+		if (n < 0) {
+			b->is_ready[SOURCE_TUN] = false;
+			if (errno != EAGAIN && errno != EINTR)
+				t->fatal = -errno;
+			break;
+		}
+		f->len = (size_t)n;
+		bytes += f->len;
+		t->n_frames++;
+	}
+	b->frames_wanted = fz_io_next_frames(asked, t->n_frames, bytes);
+}
+
+static void arm(struct fz_backend *b, enum source source, int fd)
+{
+	if (fd < 0 || b->is_armed[source])
+		return;
+	struct io_uring_sqe *sqe = take_sqe(b, OP_POLL, (b->generation & 0xffffff) << 8 | source);
+	uint64_t user_data = sqe->user_data;
+	io_uring_prep_poll_add(sqe, fd, POLLIN);
+	sqe->user_data = user_data;
+	b->is_armed[source] = true;
+}
+
+/* A poll for every source that is not known to be ready. */
+static void arm_idle(struct fz_backend *b)
+{
+	if (b->params.reads_tun && !b->is_ready[SOURCE_TUN])
+		arm(b, SOURCE_TUN, b->params.tun_fd);
+	if (b->params.reads_udp && !b->is_ready[SOURCE_V4])
+		arm(b, SOURCE_V4, b->udp.v4);
+	if (b->params.reads_udp && !b->is_ready[SOURCE_V6])
+		arm(b, SOURCE_V6, b->udp.v6);
+	if (!b->is_ready[SOURCE_WAKE])
+		arm(b, SOURCE_WAKE, b->params.wake_fd);
+}
+
+static void wait_for_input(struct fz_backend *b, fz_time until, struct fz_io_turn *t)
+{
+	arm_idle(b);
+	uint64_t ns = fz_time_since(until, fz_clock_boot()).ns;
+	bool is_forever = fz_time_is_never(until);
+	struct __kernel_timespec ts = { .tv_sec = (int64_t)(ns / 1'000'000'000),
+		.tv_nsec = (int64_t)(ns % 1'000'000'000) };
+	struct io_uring_cqe *cqe;
+	int r = io_uring_submit_and_wait_timeout(&b->ring, &cqe, 1, is_forever ? NULL : &ts, NULL);
+	b->counters.system_calls++;
+	b->counters.waits++;
+	if (r < 0 && r != -ETIME && r != -EINTR && r != -EAGAIN && r != -EBUSY)
+		t->fatal = r;
+	reap(b, t);
+}
+
+/* One enter for all that goes out and all reads that are worth it. */
+static void exchange(struct fz_backend *b, struct fz_io_turn *t, bool with_input)
+{
+	uint32_t n_receives = 0, n_reads = 0;
+	queue_writes(b, t);
+	queue_sends(b, t);
+	if (with_input) {
+		queue_receives(b, t, SOURCE_V4, b->udp.v4, &n_receives);
+		queue_receives(b, t, SOURCE_V6, b->udp.v6, &n_receives);
+		n_reads = queue_reads(b, t);
+	}
+	settle(b, t);
+	collect_datagrams(b, t, n_receives);
+	collect_frames(b, t, n_reads);
+	if (with_input && b->is_tun_plain && b->is_ready[SOURCE_TUN])
+		read_tun_plain(b, t);
+	if (with_input && b->is_ready[SOURCE_WAKE]) {
+		uint64_t count;
+		t->is_woken = read(b->params.wake_fd, &count, sizeof(count)) > 0;
+		b->is_ready[SOURCE_WAKE] = false;
+	}
+}
+
+static void uring_turn(
+	struct fz_backend *b, enum fz_io_mode mode, fz_time until, struct fz_io_turn *t)
+{
+	b->counters.turns++;
+	t->n_datagrams = t->n_frames = 0;
+	t->is_woken = false;
+	/* A source that keeps being ready must not hide the others: their polls ride along. */
+	if (mode == FZ_IO_POLL)
+		arm_idle(b);
+	exchange(b, t, mode != FZ_IO_FLUSH);
+	if (mode != FZ_IO_WAIT || t->n_datagrams + t->n_frames > 0 || t->is_woken || t->fatal)
+		return;
+	wait_for_input(b, until, t);
+	if (t->fatal)
+		return;
+	/* Outputs are done: only read now. */
+	uint32_t n_sends = t->n_sends, n_writes = t->n_writes;
+	t->n_sends = t->n_writes = 0;
+	exchange(b, t, true);
+	t->n_sends = n_sends;
+	t->n_writes = n_writes;
+}
+
+static void uring_set_udp(struct fz_backend *b, const struct fz_udp *udp)
+{
+	static const enum source sources[] = { SOURCE_V4, SOURCE_V6 };
+
+	for (size_t i = 0; i < FZ_ARRAY_LEN(sources); i++) {
+		enum source s = sources[i];
+		if (b->is_armed[s]) {
+			struct io_uring_sqe *sqe = take_sqe(b, OP_CANCEL, 0);
+			io_uring_prep_poll_remove(
+				sqe, tag(OP_POLL, (b->generation & 0xffffff) << 8 | s));
+			sqe->user_data = tag(OP_CANCEL, 0);
+		}
+		b->is_armed[s] = false;
+	}
+	(void)io_uring_submit(&b->ring);
+	b->generation++;
+	b->udp = *udp;
+	b->is_ready[SOURCE_V4] = b->params.reads_udp && udp->v4 >= 0;
+	b->is_ready[SOURCE_V6] = b->params.reads_udp && udp->v6 >= 0;
+}
+
+static const struct fz_io_counters *uring_counters(const struct fz_backend *b)
+{
+	return &b->counters;
+}
+
+const struct fz_backend_ops fz_backend_uring = {
+	.name = "uring",
+	.new = uring_new,
+	.free = uring_free,
+	.set_udp = uring_set_udp,
+	.turn = uring_turn,
+	.counters = uring_counters,
+};
