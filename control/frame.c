@@ -49,8 +49,7 @@ bool fzp_frame_read(const json_t *root, struct fzp_frame *ret_frame)
 
 char *fzp_frame_write(const char *topic, const char *event, const json_t *payload, uint64_t ref)
 {
-	json_t *copy =
-		json_incref((json_t *)(uintptr_t)payload); /* jansson's counts are not const */
+	json_t *copy = json_incref(fz_unconst(payload)); /* jansson's counts are not const */
 	FZ_CLEANUP(fzp_json_unrefp)
 	json_t *root = json_pack("{s:s,s:s,s:o?,s:I}", "topic", topic, "event", event, "payload",
 		copy ? copy : json_null(), "ref", (json_int_t)ref);

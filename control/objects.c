@@ -267,14 +267,13 @@ void fzp_relays_read(const json_t *array, struct fzp_relays *ret)
 	*ret = (struct fzp_relays){ 0 };
 	for (size_t i = 0; i < json_array_size(array); i++) {
 		struct fzp_relay r, *last = ret->n > 0 ? &ret->list[ret->n - 1] : NULL;
-		if (!read_relay(json_array_get(array, i), &r)) {
-			ret->n_skipped++;
-		} else if (last && fzp_id_equal(&last->id, &r.id)) {
+		bool is_read = read_relay(json_array_get(array, i), &r);
+		if (is_read && last && fzp_id_equal(&last->id, &r.id)) {
 			if (r.v4.ip.family)
 				last->v4 = r.v4;
 			if (r.v6.ip.family)
 				last->v6 = r.v6;
-		} else if (ret->n < FZP_RELAYS_MAX) {
+		} else if (is_read && ret->n < FZP_RELAYS_MAX) {
 			ret->list[ret->n++] = r;
 		} else {
 			ret->n_skipped++;

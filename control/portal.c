@@ -80,7 +80,7 @@ static void drop_connection(struct fzp_portal *p)
 
 static void free_text(const char *s)
 {
-	free((void *)(uintptr_t)s); /* our own copies, const only for readers */
+	free(fz_unconst(s)); /* our own copies, const only for readers */
 }
 
 void fzp_portal_free(struct fzp_portal *p)

@@ -14,7 +14,7 @@
 
 /* Enough for any request of ours; unknown fields of newer clients count too. */
 #define MAX_FIELDS 1024
-#define ARENA_MAX (3u << 20)
+#define ARENA_MAX  (3u << 20)
 #define STALL_TIME FZ_SECONDS(30)
 #define CLOSE_TIME FZ_SECONDS(2)
 
@@ -47,8 +47,9 @@ struct fzipc_serve {
 	fz_time now; /* of the entry that is running */
 };
 
-struct fzipc_serve *fzipc_serve_new(const struct fzipc_serve_ops *ops, void *user, const struct fzipc_who *who,
-	struct fzipc_rates *rates, const struct fzipc_daemon *daemon, fz_time now)
+struct fzipc_serve *fzipc_serve_new(const struct fzipc_serve_ops *ops, void *user,
+	const struct fzipc_who *who, struct fzipc_rates *rates, const struct fzipc_daemon *daemon,
+	fz_time now)
 {
 	struct fzipc_serve *s = fz_new(struct fzipc_serve);
 	if (!s)
@@ -153,6 +154,7 @@ static char *borrow(const char *text)
 		const char *in;
 		char *out;
 	} both = { .in = text };
+
 	return both.out;
 }
 
@@ -177,7 +179,8 @@ static void close_with(struct fzipc_serve *s, const Fzpb__Error *error)
 	cancel_all(s);
 }
 
-void fzipc_serve_close(struct fzipc_serve *s, Fzpb__Error__Code code, const char *message, const char *hint)
+void fzipc_serve_close(
+	struct fzipc_serve *s, Fzpb__Error__Code code, const char *message, const char *hint)
 {
 	Fzpb__Error error = error_of(code, message, hint);
 	close_with(s, &error);
@@ -237,7 +240,8 @@ static int put_message(struct fzipc_call *call, const ProtobufCMessage *msg)
 
 bool fzipc_call_send(struct fzipc_call *call, const ProtobufCMessage *msg)
 {
-	fz_assert(call->method && call->method->is_stream && msg->descriptor == call->method->reply);
+	fz_assert(
+		call->method && call->method->is_stream && msg->descriptor == call->method->reply);
 	if (call->is_behind || call->credit == 0 || call->serve->out.len > FZIPC_OUT_FULL ||
 		put_message(call, msg) < 0) {
 		call->is_behind = true;
@@ -256,12 +260,14 @@ uint64_t fzipc_call_missed(const struct fzipc_call *call)
 
 void fzipc_call_reply(struct fzipc_call *call, const ProtobufCMessage *msg)
 {
-	fz_assert(call->method && !call->method->is_stream && msg->descriptor == call->method->reply);
+	fz_assert(
+		call->method && !call->method->is_stream && msg->descriptor == call->method->reply);
 	int r = put_message(call, msg);
 	if (r == FZ_ERR_LIMIT)
 		fzipc_call_fail(call, FZPB__ERROR__CODE__LIMIT, "The answer is too large.", NULL);
 	else if (r < 0)
-		fzipc_call_fail(call, FZPB__ERROR__CODE__SYSTEM, "The daemon is out of memory.", NULL);
+		fzipc_call_fail(
+			call, FZPB__ERROR__CODE__SYSTEM, "The daemon is out of memory.", NULL);
 	else
 		fzipc_call_end(call);
 }
@@ -285,7 +291,8 @@ void fzipc_call_fail_with(struct fzipc_call *call, const Fzpb__Error *error)
 	finish(call);
 }
 
-void fzipc_call_fail(struct fzipc_call *call, Fzpb__Error__Code code, const char *message, const char *hint)
+void fzipc_call_fail(
+	struct fzipc_call *call, Fzpb__Error__Code code, const char *message, const char *hint)
 {
 	Fzpb__Error error = error_of(code, message, hint);
 	fzipc_call_fail_with(call, &error);
@@ -340,12 +347,15 @@ static Fzpb__Error rule_error(enum fzipc_rule rule)
 			"See: firezonectl token status");
 	case FZIPC_RULE_SERVICE_MODE_ROOT:
 		return error_of(FZPB__ERROR__CODE__SERVICE_MODE,
-			"The daemon runs in service mode: only root may do this.", "Run it with sudo.");
+			"The daemon runs in service mode: only root may do this.",
+			"Run it with sudo.");
 	case FZIPC_RULE_ROOT:
-		return error_of(FZPB__ERROR__CODE__PERMISSION_DENIED, "Only root may do this.", "Run it with sudo.");
+		return error_of(FZPB__ERROR__CODE__PERMISSION_DENIED, "Only root may do this.",
+			"Run it with sudo.");
 	case FZIPC_RULE_OWNER:
 		return error_of(FZPB__ERROR__CODE__PERMISSION_DENIED,
-			"Another user owns the session.", "That user, or root with sudo, may do this.");
+			"Another user owns the session.",
+			"That user, or root with sudo, may do this.");
 	case FZIPC_RULE_NOT_SIGNED_IN:
 		return error_of(FZPB__ERROR__CODE__NOT_SIGNED_IN, "Nobody is signed in.",
 			"Run: firezonectl sign-in");
@@ -355,7 +365,8 @@ static Fzpb__Error rule_error(enum fzipc_rule rule)
 	case FZIPC_RULE_ALLOWED:
 	case FZIPC_RULE_COUNT_: break;
 	}
-	fz_assert(!"a refusal");
+	fz_assert(rule < FZIPC_RULE_COUNT_ &&
+		  rule != FZIPC_RULE_ALLOWED); /* only refusals come here */
 	return error_of(FZPB__ERROR__CODE__UNKNOWN, "", NULL);
 }
 
@@ -365,8 +376,10 @@ static bool take_rate(struct fzipc_serve *s, const struct fzipc_method *m)
 	if (!s->rates || s->who->is_root)
 		return true;
 	uint32_t burst = m->per_minute < 10 ? m->per_minute : 10 + m->per_minute / 10;
-	return fzipc_bucket_take(&s->rates->all, s->now, FZIPC_CALLS_PER_MINUTE, FZIPC_CALLS_BURST) &&
-	       fzipc_bucket_take(&s->rates->methods[m - fzipc_methods], s->now, m->per_minute, burst);
+	return fzipc_bucket_take(
+		       &s->rates->all, s->now, FZIPC_CALLS_PER_MINUTE, FZIPC_CALLS_BURST) &&
+	       fzipc_bucket_take(
+		       &s->rates->methods[m - fzipc_methods], s->now, m->per_minute, burst);
 }
 
 /* Permission and rate; true if the call may go on. */
@@ -375,15 +388,17 @@ static bool admit(struct fzipc_serve *s, uint32_t stream, const struct fzipc_met
 	struct fzipc_world world = { 0 };
 	s->ops->world(s->user, &world);
 	enum fzipc_rule rule = fzipc_rule_judge(m, s->who, &world);
-	struct fzipc_refused refused = { .method = m, .method_id = m->id, .why = fzipc_rule_name(rule) };
+	struct fzipc_refused refused = {
+		.method = m, .method_id = m->id, .why = fzipc_rule_name(rule)
+	};
 	if (rule != FZIPC_RULE_ALLOWED) {
 		Fzpb__Error error = rule_error(rule);
 		refuse(s, stream, &refused, &error);
 		return false;
 	}
 	if (!take_rate(s, m)) {
-		Fzpb__Error error = error_of(FZPB__ERROR__CODE__LIMIT, "Too many calls by this user.",
-			"Try again in a minute.");
+		Fzpb__Error error = error_of(FZPB__ERROR__CODE__LIMIT,
+			"Too many calls by this user.", "Try again in a minute.");
 		refused.why = "rate";
 		refuse(s, stream, &refused, &error);
 		return false;
@@ -395,10 +410,12 @@ static Fzpb__Error__Code wire_code(enum fzipc_wire verdict)
 {
 	if (verdict == FZIPC_WIRE_TYPE)
 		return FZPB__ERROR__CODE__BAD_WIRE_TYPE;
-	return verdict == FZIPC_WIRE_TEXT ? FZPB__ERROR__CODE__BAD_TEXT : FZPB__ERROR__CODE__BAD_ENVELOPE;
+	return verdict == FZIPC_WIRE_TEXT ? FZPB__ERROR__CODE__BAD_TEXT
+					  : FZPB__ERROR__CODE__BAD_ENVELOPE;
 }
 
-static void fail_stream(struct fzipc_serve *s, uint32_t stream, Fzpb__Error__Code code, const char *message)
+static void fail_stream(
+	struct fzipc_serve *s, uint32_t stream, Fzpb__Error__Code code, const char *message)
 {
 	Fzpb__Error error = error_of(code, message, NULL);
 	put_error(s, stream, &error);
@@ -407,7 +424,8 @@ static void fail_stream(struct fzipc_serve *s, uint32_t stream, Fzpb__Error__Cod
 static void run(struct fzipc_serve *s, struct fzipc_call *call, const Fzpb__Call *in, int *fd)
 {
 	ProtobufCMessage *request = NULL;
-	struct fz_bytes bytes = fz_bytes_of(in->request.data, in->has_request ? in->request.len : 0);
+	struct fz_bytes bytes =
+		fz_bytes_of(in->request.data, in->has_request ? in->request.len : 0);
 	enum fzipc_wire verdict =
 		fzipc_wire_unpack(call->method->request, bytes, MAX_FIELDS, &s->arena, &request);
 	if (verdict != FZIPC_WIRE_OK) {
@@ -424,12 +442,13 @@ static void run(struct fzipc_serve *s, struct fzipc_call *call, const Fzpb__Call
 	fz_assert(call->ops);
 }
 
-static void start_call(struct fzipc_serve *s, uint32_t stream, const struct fzipc_method *m, const Fzpb__Call *in,
-	int *fds, size_t n_fds)
+static void start_call(struct fzipc_serve *s, uint32_t stream, const struct fzipc_method *m,
+	const Fzpb__Call *in, int *fds, size_t n_fds)
 {
 	struct fzipc_call *call = free_slot(s);
 	if (!call) {
-		fail_stream(s, stream, FZPB__ERROR__CODE__LIMIT, "Too many calls at once on this connection.");
+		fail_stream(s, stream, FZPB__ERROR__CODE__LIMIT,
+			"Too many calls at once on this connection.");
 		return;
 	}
 	uint32_t timeout = in->has_timeout_ms && in->timeout_ms > 0 ? in->timeout_ms : 0;
@@ -446,7 +465,8 @@ static void start_call(struct fzipc_serve *s, uint32_t stream, const struct fzip
 	run(s, call, in, n_fds > 0 ? fds : NULL);
 }
 
-static void take_call(struct fzipc_serve *s, uint32_t stream, const Fzpb__Call *in, int *fds, size_t n_fds)
+static void take_call(
+	struct fzipc_serve *s, uint32_t stream, const Fzpb__Call *in, int *fds, size_t n_fds)
 {
 	if (stream % 2 == 0 || stream <= s->last_stream) {
 		fzipc_serve_close(s, FZPB__ERROR__CODE__BAD_ENVELOPE,
@@ -456,16 +476,19 @@ static void take_call(struct fzipc_serve *s, uint32_t stream, const Fzpb__Call *
 	s->last_stream = stream;
 	const struct fzipc_method *m = fzipc_method_find_maybe(in->has_method ? in->method : 0);
 	if (!m) {
-		fail_stream(s, stream, FZPB__ERROR__CODE__UNKNOWN_METHOD, "This daemon does not know that method.");
+		fail_stream(s, stream, FZPB__ERROR__CODE__UNKNOWN_METHOD,
+			"This daemon does not know that method.");
 		return;
 	}
 	if (n_fds != (m->fd == FZIPC_NO_FD ? 0 : 1)) {
 		fail_stream(s, stream, FZPB__ERROR__CODE__BAD_DESCRIPTOR,
-			n_fds ? "A descriptor too many came with the call." : "The call needs a descriptor.");
+			n_fds ? "A descriptor too many came with the call."
+			      : "The call needs a descriptor.");
 		return;
 	}
 	if (in->has_request && in->request.len > m->max_bytes) {
-		fail_stream(s, stream, FZPB__ERROR__CODE__TOO_LARGE, "The request is too large for its method.");
+		fail_stream(s, stream, FZPB__ERROR__CODE__TOO_LARGE,
+			"The request is too large for its method.");
 		return;
 	}
 	if (admit(s, stream, m))
@@ -502,7 +525,8 @@ static void greet(struct fzipc_serve *s, uint32_t minor_max)
 	struct fzipc_world world = { 0 };
 	s->ops->world(s->user, &world);
 	Fzpb__HelloReply reply = FZPB__HELLO_REPLY__INIT;
-	reply.has_major = reply.has_minor = reply.has_service_mode = reply.has_your_permission = true;
+	reply.has_major = reply.has_minor = reply.has_service_mode = reply.has_your_permission =
+		true;
 	reply.major = FZIPC_MAJOR;
 	reply.minor = lesser(minor_max, FZIPC_MINOR);
 	reply.daemon_version = borrow(s->daemon->version);
@@ -521,13 +545,17 @@ static void greet(struct fzipc_serve *s, uint32_t minor_max)
 
 static void take_hello(struct fzipc_serve *s, const Fzpb__Envelope *envelope, size_t n_fds)
 {
-	const Fzpb__Hello *hello = envelope->body_case == FZPB__ENVELOPE__BODY_HELLO ? envelope->hello : NULL;
-	if (!hello || envelope->stream != 0 || !hello->magic || strcmp(hello->magic, FZIPC_MAGIC) != 0) {
-		fzipc_serve_close(s, FZPB__ERROR__CODE__BAD_ENVELOPE, "The first frame must be a greeting.", NULL);
+	const Fzpb__Hello *hello =
+		envelope->body_case == FZPB__ENVELOPE__BODY_HELLO ? envelope->hello : NULL;
+	if (!hello || envelope->stream != 0 || !hello->magic ||
+		strcmp(hello->magic, FZIPC_MAGIC) != 0) {
+		fzipc_serve_close(s, FZPB__ERROR__CODE__BAD_ENVELOPE,
+			"The first frame must be a greeting.", NULL);
 		return;
 	}
 	if (n_fds > 0) {
-		fzipc_serve_close(s, FZPB__ERROR__CODE__BAD_DESCRIPTOR, "A greeting carries no descriptor.", NULL);
+		fzipc_serve_close(s, FZPB__ERROR__CODE__BAD_DESCRIPTOR,
+			"A greeting carries no descriptor.", NULL);
 		return;
 	}
 	if (!hello->has_major || hello->major != FZIPC_MAJOR)
@@ -564,7 +592,8 @@ static void take_envelope(struct fzipc_serve *s, const Fzpb__Envelope *e, int *f
 		return;
 	}
 	if (n_fds > 0 && e->body_case != FZPB__ENVELOPE__BODY_CALL) {
-		fzipc_serve_close(s, FZPB__ERROR__CODE__BAD_DESCRIPTOR, "Only calls carry descriptors.", NULL);
+		fzipc_serve_close(s, FZPB__ERROR__CODE__BAD_DESCRIPTOR,
+			"Only calls carry descriptors.", NULL);
 		return;
 	}
 	switch (e->body_case) {
@@ -586,8 +615,8 @@ static void take_frame(struct fzipc_serve *s, int *fds, size_t n_fds)
 {
 	ProtobufCMessage *msg = NULL;
 	struct fz_bytes payload = fzipc_frame_reader_payload(&s->in);
-	enum fzipc_wire verdict =
-		fzipc_wire_unpack(&fzpb__envelope__descriptor, payload, MAX_FIELDS, &s->arena, &msg);
+	enum fzipc_wire verdict = fzipc_wire_unpack(
+		&fzpb__envelope__descriptor, payload, MAX_FIELDS, &s->arena, &msg);
 	if (verdict == FZIPC_WIRE_OK) {
 		s->idle_deadline = fz_time_add(s->now, FZIPC_IDLE_TIME);
 		take_envelope(s, (const Fzpb__Envelope *)(const void *)msg, fds, n_fds);
@@ -609,7 +638,8 @@ bool fzipc_serve_is_at_start(const struct fzipc_serve *s)
 	return fzipc_frame_reader_is_at_start(&s->in);
 }
 
-void fzipc_serve_feed(struct fzipc_serve *s, fz_time now, struct fz_bytes in, int *fds, size_t n_fds, size_t n_new)
+void fzipc_serve_feed(struct fzipc_serve *s, fz_time now, struct fz_bytes in, int *fds,
+	size_t n_fds, size_t n_new)
 {
 	s->now = now;
 	if (s->is_closing)
@@ -626,7 +656,8 @@ void fzipc_serve_feed(struct fzipc_serve *s, fz_time now, struct fz_bytes in, in
 		fzipc_serve_close(s, FZPB__ERROR__CODE__BAD_FRAME, "A frame of length zero.", NULL);
 		return;
 	case FZIPC_FRAME_TOO_LARGE:
-		fzipc_serve_close(s, FZPB__ERROR__CODE__BAD_FRAME, "A frame longer than allowed.", NULL);
+		fzipc_serve_close(
+			s, FZPB__ERROR__CODE__BAD_FRAME, "A frame longer than allowed.", NULL);
 		return;
 	case FZIPC_FRAME_NO_MEMORY: break_off(s); return;
 	}
@@ -688,7 +719,8 @@ void fzipc_serve_expire(struct fzipc_serve *s, fz_time now)
 	}
 	if (!s->is_closing && !has_calls(s) && fz_time_reached(now, s->idle_deadline))
 		fzipc_serve_close(s, FZPB__ERROR__CODE__TIMEOUT,
-			s->is_greeted ? "The connection was idle." : "No greeting came in time.", NULL);
+			s->is_greeted ? "The connection was idle." : "No greeting came in time.",
+			NULL);
 }
 
 bool fzipc_serve_is_closing(const struct fzipc_serve *s)

@@ -15,12 +15,18 @@
 /* Length of the UTF-8 sequence that starts with b, 0 if none does; *ret_min is the least code point for it. */
 static size_t sequence_len(uint8_t b, uint32_t *ret_min)
 {
-	if (b >= 0xc2 && b <= 0xdf)
-		return *ret_min = 0x80, 2;
-	if (b >= 0xe0 && b <= 0xef)
-		return *ret_min = 0x800, 3;
-	if (b >= 0xf0 && b <= 0xf4)
-		return *ret_min = 0x10000, 4;
+	if (b >= 0xc2 && b <= 0xdf) {
+		*ret_min = 0x80;
+		return 2;
+	}
+	if (b >= 0xe0 && b <= 0xef) {
+		*ret_min = 0x800;
+		return 3;
+	}
+	if (b >= 0xf0 && b <= 0xf4) {
+		*ret_min = 0x10000;
+		return 4;
+	}
 	return 0;
 }
 
@@ -102,7 +108,8 @@ struct walk {
 	size_t fields_left;
 };
 
-static enum fzipc_wire enter(struct walk *w, const ProtobufCMessageDescriptor *desc, struct fz_bytes in)
+static enum fzipc_wire enter(
+	struct walk *w, const ProtobufCMessageDescriptor *desc, struct fz_bytes in)
 {
 	if (w->depth == FZIPC_WIRE_MAX_DEPTH)
 		return FZIPC_WIRE_DEPTH;
@@ -110,7 +117,8 @@ static enum fzipc_wire enter(struct walk *w, const ProtobufCMessageDescriptor *d
 	return FZIPC_WIRE_OK;
 }
 
-static enum fzipc_wire take_value(struct walk *w, const ProtobufCFieldDescriptor *f, struct fz_bytes value)
+static enum fzipc_wire take_value(
+	struct walk *w, const ProtobufCFieldDescriptor *f, struct fz_bytes value)
 {
 	if (!f)
 		return FZIPC_WIRE_OK;
@@ -156,7 +164,8 @@ static enum fzipc_wire take_field(struct walk *w)
 	return take_value(w, f, fz_reader_take(&top->r, (size_t)len));
 }
 
-enum fzipc_wire fzipc_wire_check(const ProtobufCMessageDescriptor *desc, struct fz_bytes in, size_t max_fields)
+enum fzipc_wire fzipc_wire_check(
+	const ProtobufCMessageDescriptor *desc, struct fz_bytes in, size_t max_fields)
 {
 	struct walk w = { .fields_left = max_fields };
 	enum fzipc_wire verdict = enter(&w, desc, in);
@@ -247,15 +256,15 @@ void *fzipc_arena_alloc(struct fzipc_arena *a, size_t n)
 	return p;
 }
 
-enum fzipc_wire fzipc_wire_unpack(const ProtobufCMessageDescriptor *desc, struct fz_bytes in, size_t max_fields,
-	struct fzipc_arena *arena, ProtobufCMessage **ret_msg)
+enum fzipc_wire fzipc_wire_unpack(const ProtobufCMessageDescriptor *desc, struct fz_bytes in,
+	size_t max_fields, struct fzipc_arena *arena, ProtobufCMessage **ret_msg)
 {
 	enum fzipc_wire verdict = fzipc_wire_check(desc, in, max_fields);
 	if (verdict != FZIPC_WIRE_OK)
 		return verdict;
 	static const uint8_t nothing;
-	ProtobufCMessage *msg =
-		protobuf_c_message_unpack(desc, &arena->allocator, in.n, in.n > 0 ? in.p : &nothing);
+	ProtobufCMessage *msg = protobuf_c_message_unpack(
+		desc, &arena->allocator, in.n, in.n > 0 ? in.p : &nothing);
 	if (!msg)
 		return FZIPC_WIRE_MEMORY;
 	*ret_msg = msg;

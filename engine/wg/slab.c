@@ -91,6 +91,7 @@ void *wg_slab_take_maybe(struct wg_slab *s)
 	if (!s->free && !grow(s))
 		return NULL;
 	void *item = s->free;
+	fz_assert_slow(item != NULL); /* a chunk holds at least one */
 	memcpy(&s->free, item, sizeof(s->free));
 	memset(item, 0, sizeof(s->free));
 	s->n_used++;

@@ -19,13 +19,13 @@
 #include "base/log.h"
 #include "ipc/io/listen.h"
 
-#define MAX_USERS 128
-#define MAX_FRAME_FDS 4
+#define MAX_USERS        128
+#define MAX_FRAME_FDS    4
 /* Fairness: so much is done for one connection, and so many are accepted, before the others have their turn. */
-#define READS_PER_TURN 32
+#define READS_PER_TURN   32
 #define ACCEPTS_PER_TURN 16
-#define EVENTS_PER_TURN 32
-#define LOGS_PER_MINUTE 30
+#define EVENTS_PER_TURN  32
+#define LOGS_PER_MINUTE  30
 
 /* One uid's share; kept after its connections so that reconnecting refills nothing. */
 struct user {
@@ -81,8 +81,9 @@ static struct user *find_user(struct fzipc_server *s, uint32_t uid)
 	}
 	if (!oldest)
 		return NULL;
-	struct fzipc_bucket *methods =
-		oldest->rates.methods ? oldest->rates.methods : fz_new_array(struct fzipc_bucket, fzipc_n_methods);
+	struct fzipc_bucket *methods = oldest->rates.methods
+					       ? oldest->rates.methods
+					       : fz_new_array(struct fzipc_bucket, fzipc_n_methods);
 	if (!methods)
 		return NULL;
 	memset(methods, 0, fzipc_n_methods * sizeof(*methods));
@@ -150,7 +151,8 @@ static void on_world(void *user, struct fzipc_world *ret_world)
 	c->server->config.world(c->server->config.user, ret_world);
 }
 
-static void on_dispatch(void *user, size_t index, struct fzipc_call *call, const ProtobufCMessage *request)
+static void on_dispatch(
+	void *user, size_t index, struct fzipc_call *call, const ProtobufCMessage *request)
 {
 	struct connection *c = user;
 	struct fzipc_server *s = c->server;
@@ -163,8 +165,9 @@ static void on_refused(void *user, const struct fzipc_who *who, const struct fzi
 	struct connection *c = user;
 	c->server->stats.refused++;
 	if (may_log(c->server, c->user))
-		fz_log(FZ_LOG_WARNING, "ipc-refused", "uid=%u pid=%d method=%s why=%s", who->uid, who->pid,
-			refused->method ? refused->method->name : "unknown", refused->why);
+		fz_log(FZ_LOG_WARNING, "ipc-refused", "uid=%u pid=%d method=%s why=%s", who->uid,
+			who->pid, refused->method ? refused->method->name : "unknown",
+			refused->why);
 }
 
 static const struct fzipc_serve_ops serve_ops = {
@@ -213,7 +216,8 @@ static int identify(const struct fzipc_server *s, int fd, struct fzipc_who *ret_
 }
 
 /* NULL if there is room for one more of this user's, else why not. */
-static const char *no_room(const struct fzipc_server *s, const struct fzipc_who *who, const struct user *u)
+static const char *no_room(
+	const struct fzipc_server *s, const struct fzipc_who *who, const struct user *u)
 {
 	unsigned all = or_default(s->config.limits.connections, 64);
 	unsigned reserved = or_default(s->config.limits.reserved_for_root, 8);
@@ -225,23 +229,28 @@ static const char *no_room(const struct fzipc_server *s, const struct fzipc_who 
 }
 
 /* One frame with the reason, if the socket takes it at once. */
-static void turn_away(struct fzipc_server *s, int fd, const struct fzipc_who *who, struct user *u, const char *why)
+static void turn_away(struct fzipc_server *s, int fd, const struct fzipc_who *who, struct user *u,
+	const char *why)
 {
 	static const struct fzipc_serve_ops none = { 0 };
 	s->stats.turned_away++;
 	if (u && may_log(s, u))
-		fz_log(FZ_LOG_WARNING, "ipc-turned-away", "uid=%u pid=%d why=connections", who->uid, who->pid);
-	struct fzipc_serve *serve = fzipc_serve_new(&none, NULL, who, NULL, &s->config.daemon, s->now);
+		fz_log(FZ_LOG_WARNING, "ipc-turned-away", "uid=%u pid=%d why=connections", who->uid,
+			who->pid);
+	struct fzipc_serve *serve =
+		fzipc_serve_new(&none, NULL, who, NULL, &s->config.daemon, s->now);
 	if (!serve)
 		return;
-	fzipc_serve_close(serve, FZPB__ERROR__CODE__LIMIT, why, "Close other programs that use it, or try again.");
+	fzipc_serve_close(serve, FZPB__ERROR__CODE__LIMIT, why,
+		"Close other programs that use it, or try again.");
 	struct fz_bytes out = fzipc_serve_output(serve);
 	if (out.n > 0)
 		(void)!send(fd, out.p, out.n, MSG_DONTWAIT | MSG_NOSIGNAL);
 	fzipc_serve_free(serve);
 }
 
-static struct connection *new_connection(struct fzipc_server *s, const struct fzipc_who *who, struct user *u)
+static struct connection *new_connection(
+	struct fzipc_server *s, const struct fzipc_who *who, struct user *u)
 {
 	struct connection *c = fz_new(struct connection);
 	if (!c)
@@ -260,7 +269,7 @@ static struct connection *new_connection(struct fzipc_server *s, const struct fz
 
 static void admit(struct fzipc_server *s, int *fd)
 {
-	struct fzipc_who who;
+	struct fzipc_who who = { 0 };
 	if (identify(s, *fd, &who) < 0)
 		return;
 	struct user *u = find_user(s, who.uid);
@@ -295,7 +304,8 @@ static void watch_listener(struct fzipc_server *s, bool on)
 static void accept_some(struct fzipc_server *s)
 {
 	for (unsigned i = 0; i < ACCEPTS_PER_TURN; i++) {
-		FZ_CLEANUP(fz_closep) int fd = accept4(s->listen_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+		FZ_CLEANUP(fz_closep)
+		int fd = accept4(s->listen_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 		if (fd >= 0) {
 			admit(s, &fd);
 			continue;
@@ -340,15 +350,19 @@ static bool take_fds(struct connection *c, struct msghdr *msg, size_t *ret_n)
 static bool read_once(struct connection *c)
 {
 	uint8_t buf[4096];
+
 	union {
 		char space[CMSG_SPACE(MAX_FRAME_FDS * sizeof(int))];
 		struct cmsghdr align;
 	} control;
+
 	size_t want = fzipc_serve_want(c->serve);
 	if (want == 0)
 		return false;
 	struct iovec iov = { .iov_base = buf, .iov_len = want < sizeof(buf) ? want : sizeof(buf) };
-	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control,
+	struct msghdr msg = { .msg_iov = &iov,
+		.msg_iovlen = 1,
+		.msg_control = &control,
 		.msg_controllen = sizeof(control) };
 	ssize_t n = recvmsg(c->fd, &msg, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
@@ -360,10 +374,12 @@ static bool read_once(struct connection *c)
 	size_t n_new;
 	if (!take_fds(c, &msg, &n_new)) {
 		close_fds(c);
-		fzipc_serve_close(c->serve, FZPB__ERROR__CODE__BAD_DESCRIPTOR, "Too many descriptors.", NULL);
+		fzipc_serve_close(
+			c->serve, FZPB__ERROR__CODE__BAD_DESCRIPTOR, "Too many descriptors.", NULL);
 		return false;
 	}
-	fzipc_serve_feed(c->serve, c->server->now, fz_bytes_of(buf, (size_t)n), c->fds, c->n_fds, n_new);
+	fzipc_serve_feed(
+		c->serve, c->server->now, fz_bytes_of(buf, (size_t)n), c->fds, c->n_fds, n_new);
 	if (fzipc_serve_is_at_start(c->serve) || fzipc_serve_is_closing(c->serve))
 		close_fds(c);
 	return true;
@@ -411,7 +427,7 @@ static void keep_within_memory(struct fzipc_server *s)
 	size_t max = s->config.limits.memory ? s->config.limits.memory : 16u << 20;
 	size_t sum = 0, most = 0;
 	struct connection *largest = NULL;
-	FZ_LIST_EACH (&s->connections, node) {
+	FZ_LIST_EACH(&s->connections, node) {
 		struct connection *c = FZ_CONTAINER_OF(node, struct connection, node);
 		size_t n = fzipc_serve_memory(c->serve);
 		sum += n;
@@ -424,7 +440,8 @@ static void keep_within_memory(struct fzipc_server *s)
 	if (sum <= max || !largest)
 		return;
 	if (may_log(s, largest->user))
-		fz_log(FZ_LOG_WARNING, "ipc-closed", "uid=%u pid=%d why=memory", largest->who.uid, largest->who.pid);
+		fz_log(FZ_LOG_WARNING, "ipc-closed", "uid=%u pid=%d why=memory", largest->who.uid,
+			largest->who.pid);
 	fzipc_serve_hang_up(largest->serve);
 }
 
@@ -432,7 +449,7 @@ static void keep_within_memory(struct fzipc_server *s)
 static void tidy(struct fzipc_server *s)
 {
 	keep_within_memory(s);
-	FZ_LIST_EACH_SAFE (&s->connections, node, after) {
+	FZ_LIST_EACH_SAFE(&s->connections, node, after) {
 		struct connection *c = FZ_CONTAINER_OF(node, struct connection, node);
 		if (fz_time_reached(s->now, fzipc_serve_deadline(c->serve)))
 			fzipc_serve_expire(c->serve, s->now);
@@ -468,9 +485,12 @@ void fzipc_server_process(struct fzipc_server *s, fz_time now)
 fz_time fzipc_server_deadline(const struct fzipc_server *s)
 {
 	fz_time at = s->accept_again;
-	for (const struct fz_node *node = s->connections.head.next; node != &s->connections.head; node = node->next) {
+	for (const struct fz_node *node = s->connections.head.next; node != &s->connections.head;
+		node = node->next) {
 		const struct connection *c =
-			(const struct connection *)(const void *)((const char *)node - offsetof(struct connection, node));
+			(const struct connection *)(const void *)((const char *)node -
+								  offsetof(
+									  struct connection, node));
 		at = fz_time_min(at, fzipc_serve_deadline(c->serve));
 	}
 	return at;
@@ -486,7 +506,7 @@ void fzipc_server_stop(struct fzipc_server *s, fz_time now, const char *why)
 	s->now = now;
 	s->is_stopping = true;
 	watch_listener(s, false);
-	FZ_LIST_EACH (&s->connections, node)
+	FZ_LIST_EACH(&s->connections, node)
 		fzipc_serve_close(FZ_CONTAINER_OF(node, struct connection, node)->serve,
 			FZPB__ERROR__CODE__UNAVAILABLE, why, NULL);
 }
@@ -510,7 +530,8 @@ static int open_listener(struct fzipc_server *s)
 	return r;
 }
 
-int fzipc_server_new(struct fzipc_server **ret_server, const struct fzipc_server_config *config, fz_time now)
+int fzipc_server_new(
+	struct fzipc_server **ret_server, const struct fzipc_server_config *config, fz_time now)
 {
 	fz_assert(config->world && fzipc_handlers_are_complete(config->handlers));
 	struct fzipc_server *s = fz_new(struct fzipc_server);
@@ -540,7 +561,7 @@ void fzipc_server_free(struct fzipc_server *s)
 	if (!s)
 		return;
 	s->is_processing = true; /* nothing is armed any more */
-	FZ_LIST_EACH_SAFE (&s->connections, node, after)
+	FZ_LIST_EACH_SAFE(&s->connections, node, after)
 		free_connection(FZ_CONTAINER_OF(node, struct connection, node));
 	if (s->is_bound_here)
 		fzipc_listen_remove(s->listen_fd, s->config.path);

@@ -164,7 +164,8 @@ TEST(icmp, errors_fragments_and_groups_are_not_answered)
 	CHECK(answer(pkt, n) > 0);
 	pkt[7] = 1;
 	CHECK_UINT(answer(pkt, n), 0);
-	pkt[6] = 0x20, pkt[7] = 0; /* the first fragment */
+	pkt[6] = 0x20; /* the first fragment */
+	pkt[7] = 0;
 	CHECK(answer(pkt, n) > 0);
 	for (size_t i = 0; i < 3; i++) {
 		n = write4(pkt, sizeof(pkt), 0, 17, 16);
@@ -185,14 +186,17 @@ TEST(icmp, ipv6_errors_are_found_behind_extension_headers)
 	pkt[40] = 128;
 	CHECK(answer(pkt, n) > 0);
 	n = write6(pkt, sizeof(pkt), 0, 0, 40); /* hop-by-hop, then ICMPv6 */
-	pkt[40] = 58, pkt[41] = 1, pkt[56] = 3;
+	pkt[40] = 58;
+	pkt[41] = 1;
+	pkt[56] = 3;
 	CHECK_UINT(answer(pkt, n), 0);
 	pkt[56] = 129;
 	CHECK(answer(pkt, n) > 0);
 	pkt[41] = 255; /* beyond the end */
 	CHECK_UINT(answer(pkt, n), 0);
 	n = write6(pkt, sizeof(pkt), 0, 44, 40);
-	pkt[40] = 17, fz_be16_store(pkt + 42, 1); /* first fragment */
+	pkt[40] = 17;
+	fz_be16_store(pkt + 42, 1); /* first fragment */
 	CHECK(answer(pkt, n) > 0);
 	fz_be16_store(pkt + 42, 8);
 	CHECK_UINT(answer(pkt, n), 0);
