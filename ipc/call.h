@@ -28,10 +28,13 @@ struct fzipc_call_ops {
 };
 
 /* Call this before returning from the handler of a call that stays open. `ops` must outlive the call. */
-void fzipc_call_keep(struct fzipc_call *call, const struct fzipc_call_ops *ops, void *user) FZ_NONNULL(1, 2);
+void fzipc_call_keep(struct fzipc_call *call, const struct fzipc_call_ops *ops, void *user)
+	FZ_NONNULL(1, 2);
 /* Borrowed, lives as long as the call. */
-const struct fzipc_who *fzipc_call_who(const struct fzipc_call *call) FZ_NONNULL(1) FZ_RETURNS_NONNULL;
-const struct fzipc_method *fzipc_call_method(const struct fzipc_call *call) FZ_NONNULL(1) FZ_RETURNS_NONNULL;
+const struct fzipc_who *fzipc_call_who(const struct fzipc_call *call)
+	FZ_NONNULL(1) FZ_RETURNS_NONNULL;
+const struct fzipc_method *fzipc_call_method(const struct fzipc_call *call)
+	FZ_NONNULL(1) FZ_RETURNS_NONNULL;
 /*
  * Moves the descriptor that came with the call to the handler, -1 the second time. Methods with passes_fd always
  * have exactly one. What is not taken when the handler returns is closed.
@@ -46,7 +49,7 @@ uint64_t fzipc_call_missed(const struct fzipc_call *call) FZ_NONNULL(1);
 /* These three end the call. `hint` may be NULL. */
 void fzipc_call_reply(struct fzipc_call *call, const ProtobufCMessage *msg) FZ_NONNULL(1, 2);
 void fzipc_call_end(struct fzipc_call *call) FZ_NONNULL(1);
-void fzipc_call_fail(struct fzipc_call *call, Fzpb__Error__Code code, const char *message, const char *hint)
-	FZ_NONNULL(1, 3);
+void fzipc_call_fail(struct fzipc_call *call, Fzpb__Error__Code code, const char *message,
+	const char *hint) FZ_NONNULL(1, 3);
 /* The same with every field of the error (os_errno, portal_code). */
 void fzipc_call_fail_with(struct fzipc_call *call, const Fzpb__Error *error) FZ_NONNULL(1, 2);

@@ -77,7 +77,8 @@ struct fz_bytes fzipc_frame_reader_payload(const struct fzipc_frame_reader *r)
 
 int fzipc_frame_write(struct fz_bytebuf *out, struct fz_bytes payload, uint32_t max)
 {
-	if (payload.n == 0 || payload.n > max || payload.n + FZIPC_FRAME_HEADER > out->max - out->len)
+	if (payload.n == 0 || payload.n > max ||
+		payload.n + FZIPC_FRAME_HEADER > out->max - out->len)
 		return FZ_ERR_LIMIT;
 	uint8_t header[FZIPC_FRAME_HEADER];
 	fz_le32_store(header, (uint32_t)payload.n);

@@ -13,7 +13,7 @@
 #include "base/bytebuf.h"
 #include "base/bytes.h"
 
-#define FZIPC_FRAME_HEADER 4u
+#define FZIPC_FRAME_HEADER        4u
 #define FZIPC_FRAME_MAX_TO_DAEMON (1u << 20)
 #define FZIPC_FRAME_MAX_TO_CLIENT (4u << 20)
 
@@ -42,9 +42,11 @@ size_t fzipc_frame_reader_want(const struct fzipc_frame_reader *r) FZ_NONNULL(1)
 /* True if the next byte is the first of a frame. */
 bool fzipc_frame_reader_is_at_start(const struct fzipc_frame_reader *r) FZ_NONNULL(1) FZ_MUST_CHECK;
 /* `in` has 1 to fzipc_frame_reader_want() bytes. */
-enum fzipc_frame fzipc_frame_reader_feed(struct fzipc_frame_reader *r, struct fz_bytes in) FZ_NONNULL(1) FZ_MUST_CHECK;
+enum fzipc_frame fzipc_frame_reader_feed(struct fzipc_frame_reader *r, struct fz_bytes in)
+	FZ_NONNULL(1) FZ_MUST_CHECK;
 /* The payload of a whole frame; borrowed until the next feed. */
 struct fz_bytes fzipc_frame_reader_payload(const struct fzipc_frame_reader *r) FZ_NONNULL(1);
 
 /* Appends a frame, all or nothing: 0, -ENOMEM or FZ_ERR_LIMIT. The payload has 1 to `max` bytes, else FZ_ERR_LIMIT. */
-int fzipc_frame_write(struct fz_bytebuf *out, struct fz_bytes payload, uint32_t max) FZ_NONNULL(1) FZ_MUST_CHECK;
+int fzipc_frame_write(struct fz_bytebuf *out, struct fz_bytes payload, uint32_t max)
+	FZ_NONNULL(1) FZ_MUST_CHECK;

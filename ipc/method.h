@@ -12,13 +12,18 @@
 
 #include "base/attr.h"
 
-#define FZIPC_MAGIC "FZRP"
-#define FZIPC_MAJOR 1u
-#define FZIPC_MINOR 0u
+#define FZIPC_MAGIC          "FZRP"
+#define FZIPC_MAJOR          1u
+#define FZIPC_MINOR          0u
+/* The longest timeout a client may ask for. */
+#define FZIPC_MAX_TIMEOUT_MS (3600u * 1000u)
 
 enum fzipc_permission { FZIPC_NONE, FZIPC_READ, FZIPC_CONTROL, FZIPC_ADMIN };
+
 enum fzipc_in_service_mode { FZIPC_SAME, FZIPC_ROOT, FZIPC_REFUSED };
+
 enum fzipc_when { FZIPC_SIGNED_OUT = 1, FZIPC_SIGNED_IN = 2, FZIPC_ANY = 3 };
+
 enum fzipc_fd_use { FZIPC_NO_FD, FZIPC_READS_FD, FZIPC_WRITES_FD };
 
 struct fzipc_method {

@@ -3,8 +3,8 @@
 
 #include "base/assert.h"
 
-static enum fzipc_rule judge_level(const struct fzipc_method *m, const struct fzipc_who *who,
-	const struct fzipc_world *world)
+static enum fzipc_rule judge_level(
+	const struct fzipc_method *m, const struct fzipc_who *who, const struct fzipc_world *world)
 {
 	if (who->is_root || m->permission == FZIPC_READ)
 		return FZIPC_RULE_ALLOWED;
@@ -21,8 +21,8 @@ static enum fzipc_rule judge_state(const struct fzipc_method *m, const struct fz
 	return m->when & FZIPC_SIGNED_OUT ? FZIPC_RULE_ALLOWED : FZIPC_RULE_NOT_SIGNED_IN;
 }
 
-enum fzipc_rule fzipc_rule_judge(const struct fzipc_method *m, const struct fzipc_who *who,
-	const struct fzipc_world *world)
+enum fzipc_rule fzipc_rule_judge(
+	const struct fzipc_method *m, const struct fzipc_who *who, const struct fzipc_world *world)
 {
 	if (!who->is_root && !who->is_member)
 		return FZIPC_RULE_OUTSIDER;

@@ -18,14 +18,12 @@
 #include "ipc/rule.h"
 
 #define FZIPC_MAX_STREAMS 16
-#define FZIPC_MAX_CREDIT 256u
-#define FZIPC_HELLO_TIME FZ_SECONDS(5)
-#define FZIPC_IDLE_TIME FZ_SECONDS(60)
-/* The longest timeout a client may ask for. */
-#define FZIPC_MAX_TIMEOUT_MS (3600u * 1000u)
+#define FZIPC_MAX_CREDIT  256u
+#define FZIPC_HELLO_TIME  FZ_SECONDS(5)
+#define FZIPC_IDLE_TIME   FZ_SECONDS(60)
 /* Above this no more is read from a connection, and its streams count as behind. */
-#define FZIPC_OUT_FULL (256u << 10)
-#define FZIPC_OUT_MAX (FZIPC_FRAME_MAX_TO_CLIENT + FZIPC_OUT_FULL)
+#define FZIPC_OUT_FULL    (256u << 10)
+#define FZIPC_OUT_MAX     (FZIPC_FRAME_MAX_TO_CLIENT + FZIPC_OUT_FULL)
 
 /* Calls of one user: one bucket for all and one for each method. Shared by the user's connections. */
 struct fzipc_rates {
@@ -34,7 +32,7 @@ struct fzipc_rates {
 };
 
 #define FZIPC_CALLS_PER_MINUTE 1200u
-#define FZIPC_CALLS_BURST 100u
+#define FZIPC_CALLS_BURST      100u
 
 /* What the greeting says of the daemon; strings outlive the connection. */
 struct fzipc_daemon {
@@ -54,16 +52,19 @@ struct fzipc_serve_ops {
 	/* The daemon's state, asked for each call. */
 	void (*world)(void *user, struct fzipc_world *ret_world);
 	/* Runs the handler: it replies, fails or keeps the call, now. The request is borrowed for the call of this. */
-	void (*dispatch)(void *user, size_t method_index, struct fzipc_call *call, const ProtobufCMessage *request);
+	void (*dispatch)(void *user, size_t method_index, struct fzipc_call *call,
+		const ProtobufCMessage *request);
 	/* A permission or a rate said no. May be NULL. */
-	void (*refused)(void *user, const struct fzipc_who *who, const struct fzipc_refused *refused);
+	void (*refused)(
+		void *user, const struct fzipc_who *who, const struct fzipc_refused *refused);
 	/* Bytes were queued while none were before. May be NULL. */
 	void (*queued)(void *user, struct fzipc_serve *s);
 };
 
 /* `who`, `rates` (NULL: no limit) and `daemon` are borrowed for the connection's life; ops and user too. */
-struct fzipc_serve *fzipc_serve_new(const struct fzipc_serve_ops *ops, void *user, const struct fzipc_who *who,
-	struct fzipc_rates *rates, const struct fzipc_daemon *daemon, fz_time now) FZ_NONNULL(1, 3, 5) FZ_MUST_CHECK;
+struct fzipc_serve *fzipc_serve_new(const struct fzipc_serve_ops *ops, void *user,
+	const struct fzipc_who *who, struct fzipc_rates *rates, const struct fzipc_daemon *daemon,
+	fz_time now) FZ_NONNULL(1, 3, 5) FZ_MUST_CHECK;
 /* Cancels open calls. Accepts NULL. Not from inside a handler. */
 void fzipc_serve_free(struct fzipc_serve *s);
 
@@ -74,8 +75,8 @@ size_t fzipc_serve_want(const struct fzipc_serve *s) FZ_NONNULL(1) FZ_MUST_CHECK
  * n_new of them came with these bytes. A handler may take fds[0], which is then -1; once this returns with
  * fzipc_serve_is_at_start, the caller closes the rest.
  */
-void fzipc_serve_feed(struct fzipc_serve *s, fz_time now, struct fz_bytes in, int *fds, size_t n_fds, size_t n_new)
-	FZ_NONNULL(1);
+void fzipc_serve_feed(struct fzipc_serve *s, fz_time now, struct fz_bytes in, int *fds,
+	size_t n_fds, size_t n_new) FZ_NONNULL(1);
 /* True between frames. */
 bool fzipc_serve_is_at_start(const struct fzipc_serve *s) FZ_NONNULL(1) FZ_MUST_CHECK;
 /* The client closed its end: nothing more will be answered. */
@@ -96,5 +97,5 @@ bool fzipc_serve_is_broken(const struct fzipc_serve *s) FZ_NONNULL(1) FZ_MUST_CH
 /* Bytes held for this connection, in and out. */
 size_t fzipc_serve_memory(const struct fzipc_serve *s) FZ_NONNULL(1) FZ_MUST_CHECK;
 /* Ends the connection with an error the client can read, e.g. that the daemon stops or has no room. */
-void fzipc_serve_close(struct fzipc_serve *s, Fzpb__Error__Code code, const char *message, const char *hint)
-	FZ_NONNULL(1, 3);
+void fzipc_serve_close(struct fzipc_serve *s, Fzpb__Error__Code code, const char *message,
+	const char *hint) FZ_NONNULL(1, 3);

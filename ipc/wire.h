@@ -26,8 +26,8 @@ enum fzipc_wire {
 
 #define FZIPC_WIRE_MAX_DEPTH 8
 
-enum fzipc_wire fzipc_wire_check(const ProtobufCMessageDescriptor *desc, struct fz_bytes in, size_t max_fields)
-	FZ_NONNULL(1) FZ_MUST_CHECK;
+enum fzipc_wire fzipc_wire_check(const ProtobufCMessageDescriptor *desc, struct fz_bytes in,
+	size_t max_fields) FZ_NONNULL(1) FZ_MUST_CHECK;
 /* A sentence for people; static. */
 const char *fzipc_wire_text(enum fzipc_wire verdict) FZ_RETURNS_NONNULL;
 
@@ -50,8 +50,10 @@ void *fzipc_arena_alloc(struct fzipc_arena *a, size_t n) FZ_NONNULL(1) FZ_MUST_C
 /*
  * Checks and unpacks; *ret_msg lives in the arena until its reset. Every verdict but OK leaves *ret_msg alone.
  */
-enum fzipc_wire fzipc_wire_unpack(const ProtobufCMessageDescriptor *desc, struct fz_bytes in, size_t max_fields,
-	struct fzipc_arena *arena, ProtobufCMessage **ret_msg) FZ_NONNULL(1, 4, 5) FZ_MUST_CHECK;
+enum fzipc_wire fzipc_wire_unpack(const ProtobufCMessageDescriptor *desc, struct fz_bytes in,
+	size_t max_fields, struct fzipc_arena *arena, ProtobufCMessage **ret_msg)
+	FZ_NONNULL(1, 4, 5) FZ_MUST_CHECK;
 
 /* Appends the serialized message to `out`, all or nothing: 0, -ENOMEM or FZ_ERR_LIMIT. */
-int fzipc_wire_pack(const ProtobufCMessage *msg, struct fz_bytebuf *out) FZ_NONNULL(1, 2) FZ_MUST_CHECK;
+int fzipc_wire_pack(const ProtobufCMessage *msg, struct fz_bytebuf *out)
+	FZ_NONNULL(1, 2) FZ_MUST_CHECK;

@@ -14,3 +14,17 @@ void emit_methods_h(const struct model *m, struct text *out) FZ_NONNULL(1, 2);
 void emit_methods_c(const struct model *m, struct text *out) FZ_NONNULL(1, 2);
 void emit_handlers_h(const struct model *m, struct text *out) FZ_NONNULL(1, 2);
 void emit_handlers_c(const struct model *m, struct text *out) FZ_NONNULL(1, 2);
+
+/* ipc/meta.c and cli/verbs.c: what people see of messages, and firezonectl's commands. */
+void emit_meta_c(const struct model *m, struct text *out) FZ_NONNULL(1, 2);
+void emit_verbs_c(const struct model *m, struct text *out) FZ_NONNULL(1, 2);
+
+/* Completion scripts, and all three as C strings. */
+void emit_completion_bash(const struct model *m, struct text *out) FZ_NONNULL(1, 2);
+void emit_completion_zsh(const struct model *m, struct text *out) FZ_NONNULL(1, 2);
+void emit_completion_fish(const struct model *m, struct text *out) FZ_NONNULL(1, 2);
+void emit_completions_c(const struct model *m, struct text *out) FZ_NONNULL(1, 2);
+
+/* firezonectl.1 and the JSON Schema of all answers. */
+void emit_man(const struct model *m, struct text *out) FZ_NONNULL(1, 2);
+void emit_schema(const struct model *m, struct text *out) FZ_NONNULL(1, 2);

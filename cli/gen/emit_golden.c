@@ -6,9 +6,9 @@
 
 static const char *type_name(const struct field *f)
 {
-	static const char *const names[] = { "", "double", "float", "int64", "uint64", "int32", "fixed64", "fixed32",
-		"bool", "string", "group", "message", "bytes", "uint32", "enum", "sfixed32", "sfixed64", "sint32",
-		"sint64" };
+	static const char *const names[] = { "", "double", "float", "int64", "uint64", "int32",
+		"fixed64", "fixed32", "bool", "string", "group", "message", "bytes", "uint32",
+		"enum", "sfixed32", "sfixed64", "sint32", "sint64" };
 	if (f->message)
 		return f->message->name;
 	if (f->enumeration)
@@ -26,7 +26,8 @@ static void add_message(const struct message *m, struct text *out)
 	for (size_t i = 0; i < m->n_enums; i++) {
 		const enum_proto *e = m->enums[i].proto;
 		for (size_t k = 0; k < e->n_value; k++)
-			text_add(out, "enum %s.%s %d %s\n", m->name, e->name, e->value[k]->number, e->value[k]->name);
+			text_add(out, "enum %s.%s %d %s\n", m->name, e->name, e->value[k]->number,
+				e->value[k]->name);
 	}
 }
 
@@ -43,18 +44,19 @@ static void add_rule(const struct method *m, struct text *out)
 		value_name(&fzopt__permission__descriptor, (int)r->permission),
 		value_name(&fzopt__service_mode__descriptor, (int)r->service_mode), r->max_bytes);
 	for (size_t i = 0; i < r->n_when; i++)
-		text_add(out, "%s%s", i ? "," : "", value_name(&fzopt__when__descriptor, (int)r->when[i]));
+		text_add(out, "%s%s", i ? "," : "",
+			value_name(&fzopt__when__descriptor, (int)r->when[i]));
 	text_add(out, " per_minute=%u fd=%s since=1.%u%s%s\n", r->per_minute,
-		value_name(&fzopt__fd_use__descriptor, (int)r->passes_fd), r->since, r->idempotent ? " idempotent" : "",
-		r->landed ? "" : " not-yet-served");
+		value_name(&fzopt__fd_use__descriptor, (int)r->passes_fd), r->since,
+		r->idempotent ? " idempotent" : "", r->landed ? "" : " not-yet-served");
 }
 
 void emit_golden(const struct model *m, struct text *out)
 {
 	for (size_t i = 0; i < m->n_methods; i++) {
 		const struct method *x = &m->methods[i];
-		text_add(out, "method %u %s.%s %s %s%s\n", x->rpc->id, x->service, x->name, x->in->name,
-			x->is_stream ? "stream " : "", x->out->name);
+		text_add(out, "method %u %s.%s %s %s%s\n", x->rpc->id, x->service, x->name,
+			x->in->name, x->is_stream ? "stream " : "", x->out->name);
 		add_rule(x, out);
 	}
 	for (size_t i = 0; i < m->n_messages; i++)

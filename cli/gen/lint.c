@@ -58,7 +58,10 @@ static void check_positionals(const struct method *m, const char *where)
 		if (!f)
 			mistake(where, "positional %s is no field of %s", name, m->in->name);
 		else if (model_is_repeated(f) != (mark == '+'))
-			mistake(where, "positional %s: a repeated field is written with ... and no other is", name);
+			mistake(where,
+				"positional %s: a repeated field is written with ... and no other "
+				"is",
+				name);
 		if (mark && i + 1 < m->cli->n_positional)
 			mistake(where, "positional %s must be the last", name);
 	}
@@ -66,8 +69,8 @@ static void check_positionals(const struct method *m, const char *where)
 
 static void check_flags(const struct method *m, const char *where)
 {
-	static const char *const global[] = { "output", "json", "quiet", "verbose", "no-color", "socket", "timeout",
-		"yes", "help", "version", "fields" };
+	static const char *const global[] = { "output", "json", "quiet", "verbose", "no-color",
+		"socket", "timeout", "yes", "help", "version", "fields" };
 	for (size_t i = 0; i < m->cli->n_local; i++) {
 		for (size_t k = 0; k < FZ_ARRAY_LEN(global); k++) {
 			if (strcmp(m->cli->local[i]->flag, global[k]) == 0)
@@ -78,7 +81,8 @@ static void check_flags(const struct method *m, const char *where)
 		const struct field *f = &m->in->fields[i];
 		const char *flag = model_flag(f);
 		if (f->opt->secret && !f->opt->no_flag)
-			mistake(where, "secret %s would come from the command line", f->proto->name);
+			mistake(where, "secret %s would come from the command line",
+				f->proto->name);
 		if (!f->opt->no_flag && !f->opt->help)
 			mistake(where, "%s has no help", f->proto->name);
 		for (size_t k = 0; k < m->cli->n_local; k++) {
@@ -122,7 +126,8 @@ static void check_methods(const struct model *m)
 		for (size_t k = 0; k < i && x->rpc; k++) {
 			const struct method *y = &m->methods[k];
 			if (y->rpc && y->rpc->id == x->rpc->id)
-				mistake(where, "id %u is also %s.%s", x->rpc->id, y->service, y->name);
+				mistake(where, "id %u is also %s.%s", x->rpc->id, y->service,
+					y->name);
 			if (y->cli && x->cli && y->cli->command && x->cli->command &&
 				strcmp(x->cli->command, y->cli->command) == 0)
 				mistake(where, "command \"%s\" twice", x->cli->command);

@@ -103,7 +103,8 @@ int main(void)
 	size_t len;
 	const char *in = read_all(stdin, &len);
 	Google__Protobuf__Compiler__CodeGeneratorRequest *request =
-		google__protobuf__compiler__code_generator_request__unpack(NULL, len, (const uint8_t *)in);
+		google__protobuf__compiler__code_generator_request__unpack(
+			NULL, len, (const uint8_t *)in);
 	if (!request)
 		text_die("protoc's request cannot be read");
 	struct model m;
@@ -116,6 +117,14 @@ int main(void)
 	add_file(&o, &m, "ipc/methods.c", emit_methods_c);
 	add_file(&o, &m, "ipc/handlers.h", emit_handlers_h);
 	add_file(&o, &m, "ipc/handlers.c", emit_handlers_c);
+	add_file(&o, &m, "ipc/meta.c", emit_meta_c);
+	add_file(&o, &m, "cli/verbs.c", emit_verbs_c);
+	add_file(&o, &m, "cli/firezonectl.bash", emit_completion_bash);
+	add_file(&o, &m, "cli/_firezonectl", emit_completion_zsh);
+	add_file(&o, &m, "cli/firezonectl.fish", emit_completion_fish);
+	add_file(&o, &m, "cli/completions.c", emit_completions_c);
+	add_file(&o, &m, "cli/firezonectl.1", emit_man);
+	add_file(&o, &m, "cli/firezonectl.schema.json", emit_schema);
 	add_file(&o, &m, "golden.txt", emit_golden);
 	respond(&o);
 	return 0;

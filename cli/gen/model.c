@@ -7,7 +7,8 @@
 enum { OPTION_CLI = 50001, OPTION_RPC = 50002, OPTION_FIELD = 50003, OPTION_OUT = 50004 };
 
 /* The option with this number, unpacked, or NULL. Repeated `option (x) = {}` lines are merged by protoc. */
-static const void *option_maybe(const ProtobufCMessage *options, unsigned tag, const ProtobufCMessageDescriptor *d)
+static const void *option_maybe(
+	const ProtobufCMessage *options, unsigned tag, const ProtobufCMessageDescriptor *d)
 {
 	if (!options)
 		return NULL;
@@ -18,7 +19,8 @@ static const void *option_maybe(const ProtobufCMessage *options, unsigned tag, c
 		size_t at = 0;
 		while (at < u->len && u->data[at] & 0x80)
 			at++;
-		const void *msg = protobuf_c_message_unpack(d, NULL, u->len - at - 1, u->data + at + 1);
+		const void *msg =
+			protobuf_c_message_unpack(d, NULL, u->len - at - 1, u->data + at + 1);
 		if (!msg)
 			text_die("option %u cannot be unpacked", tag);
 		return msg;
@@ -65,7 +67,8 @@ static void load_message(struct message *m, const Google__Protobuf__DescriptorPr
 	for (size_t i = 0; i < m->n_enums; i++) {
 		m->enums[i].proto = proto->enum_type[i];
 		m->enums[i].in = m;
-		m->enums[i].c_name = text_format("Fzpb__%s__%s", proto->name, proto->enum_type[i]->name);
+		m->enums[i].c_name =
+			text_format("Fzpb__%s__%s", proto->name, proto->enum_type[i]->name);
 	}
 }
 
@@ -74,7 +77,8 @@ static const struct enumeration *find_enum(const struct model *m, const char *ty
 	for (size_t i = 0; i < m->n_messages; i++) {
 		const struct message *msg = &m->messages[i];
 		for (size_t k = 0; k < msg->n_enums; k++) {
-			char *full = text_format(".%s.%s.%s", m->file->package, msg->name, msg->enums[k].proto->name);
+			char *full = text_format(".%s.%s.%s", m->file->package, msg->name,
+				msg->enums[k].proto->name);
 			if (strcmp(full, type) == 0)
 				return &msg->enums[k];
 		}
@@ -104,21 +108,25 @@ static void resolve_types(struct model *m)
 	for (size_t i = 0; i < m->n_messages; i++) {
 		for (size_t k = 0; k < m->messages[i].n_fields; k++) {
 			struct field *f = &m->messages[i].fields[k];
-			if (f->proto->type == GOOGLE__PROTOBUF__FIELD_DESCRIPTOR_PROTO__TYPE__TYPE_MESSAGE)
+			if (f->proto->type ==
+				GOOGLE__PROTOBUF__FIELD_DESCRIPTOR_PROTO__TYPE__TYPE_MESSAGE)
 				f->message = find_message(m, f->proto->type_name);
-			if (f->proto->type == GOOGLE__PROTOBUF__FIELD_DESCRIPTOR_PROTO__TYPE__TYPE_ENUM)
+			if (f->proto->type ==
+				GOOGLE__PROTOBUF__FIELD_DESCRIPTOR_PROTO__TYPE__TYPE_ENUM)
 				f->enumeration = find_enum(m, f->proto->type_name);
 		}
 	}
 }
 
 /* protoc keeps comments beside the descriptors, found by path: service 6, method 2. */
-static const char *method_comment(const Google__Protobuf__FileDescriptorProto *file, size_t service, size_t method)
+static const char *method_comment(
+	const Google__Protobuf__FileDescriptorProto *file, size_t service, size_t method)
 {
 	for (size_t i = 0; file->source_code_info && i < file->source_code_info->n_location; i++) {
-		const Google__Protobuf__SourceCodeInfo__Location *l = file->source_code_info->location[i];
-		if (l->n_path == 4 && l->path[0] == 6 && (size_t)l->path[1] == service && l->path[2] == 2 &&
-			(size_t)l->path[3] == method && l->leading_comments)
+		const Google__Protobuf__SourceCodeInfo__Location *l =
+			file->source_code_info->location[i];
+		if (l->n_path == 4 && l->path[0] == 6 && (size_t)l->path[1] == service &&
+			l->path[2] == 2 && (size_t)l->path[3] == method && l->leading_comments)
 			return l->leading_comments;
 	}
 	return "";

@@ -61,7 +61,8 @@ struct model {
 	size_t n_served;
 };
 
-void model_load(struct model *m, const Google__Protobuf__FileDescriptorProto *file) FZ_NONNULL(1, 2);
+void model_load(struct model *m, const Google__Protobuf__FileDescriptorProto *file)
+	FZ_NONNULL(1, 2);
 const struct message *model_message_maybe(const struct model *m, const char *name) FZ_NONNULL(1, 2);
 const struct field *model_field_maybe(const struct message *m, const char *name) FZ_NONNULL(1, 2);
 /* Follows "tunnel.ipv4"; NULL if a part does not exist or is repeated before the end. */

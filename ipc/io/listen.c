@@ -32,7 +32,8 @@ static int address_of(const char *path, struct sockaddr_un *ret_addr)
 /* 1 if somebody answers there, 0 if not, or negative errno. */
 static int is_answered(const struct sockaddr_un *addr)
 {
-	FZ_CLEANUP(fz_closep) int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	FZ_CLEANUP(fz_closep)
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd < 0)
 		return -errno;
 	if (connect(fd, (const struct sockaddr *)(const void *)addr, sizeof(*addr)) == 0)
@@ -85,8 +86,10 @@ static int bind_ready(const char *path, const char *temporary, gid_t group, int 
 	(void)unlink(temporary);
 	if (bind(fd, (const struct sockaddr *)(const void *)&addr, sizeof(addr)) < 0)
 		return -errno;
-	if (chmod(temporary, 0600) < 0 || (group != (gid_t)-1 && chown(temporary, (uid_t)-1, group) < 0) ||
-		chmod(temporary, 0660) < 0 || listen(fd, BACKLOG) < 0 || rename(temporary, path) < 0) {
+	if (chmod(temporary, 0600) < 0 ||
+		(group != (gid_t)-1 && chown(temporary, (uid_t)-1, group) < 0) ||
+		chmod(temporary, 0660) < 0 || listen(fd, BACKLOG) < 0 ||
+		rename(temporary, path) < 0) {
 		r = -errno;
 		(void)unlink(temporary);
 		return r;
@@ -112,7 +115,8 @@ int fzipc_listen_bind(const char *path, gid_t group, int *ret_fd)
 	r = is_answered(&addr);
 	if (r != 0)
 		return r > 0 ? -EADDRINUSE : r;
-	FZ_CLEANUP(fz_closep) int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	FZ_CLEANUP(fz_closep)
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd < 0)
 		return -errno;
 	snprintf(temporary, sizeof(temporary), "%s.new", path);
@@ -134,7 +138,8 @@ int fzipc_listen_adopt(int fd)
 	if (domain != AF_UNIX || type != SOCK_STREAM || !listens)
 		return -EINVAL;
 	int flags = fcntl(fd, F_GETFL);
-	if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0 || fcntl(fd, F_SETFD, FD_CLOEXEC) < 0)
+	if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0 ||
+		fcntl(fd, F_SETFD, FD_CLOEXEC) < 0)
 		return -errno;
 	return 0;
 }

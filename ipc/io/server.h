@@ -25,7 +25,7 @@
 #include "ipc/serve.h"
 
 #define FZIPC_SOCKET_PATH "/run/firezone/firezoned.sock"
-#define FZIPC_GROUP "firezone"
+#define FZIPC_GROUP       "firezone"
 
 /* How much one server takes on. Zeroed members take the default in brackets. */
 struct fzipc_limits {
@@ -36,7 +36,8 @@ struct fzipc_limits {
 };
 
 struct fzipc_server_config {
-	const char *path; /* for binding and for refusing a second daemon; NULL: FZIPC_SOCKET_PATH */
+	const char
+		*path; /* for binding and for refusing a second daemon; NULL: FZIPC_SOCKET_PATH */
 	int listen_fd; /* from socket activation, taken; -1: bind `path` */
 	gid_t group; /* members may call; (gid_t)-1: only root */
 	uid_t root; /* who counts as root: 0, except in tests that run as a user */
@@ -55,8 +56,8 @@ struct fzipc_server;
  * When binding: the directory must exist and be writable by the caller and root only; the socket becomes
  * root:group 0660. The listening socket, when handed in, is checked to be a Unix stream socket.
  */
-int fzipc_server_new(struct fzipc_server **ret_server, const struct fzipc_server_config *config, fz_time now)
-	FZ_NONNULL(1, 2) FZ_MUST_CHECK;
+int fzipc_server_new(struct fzipc_server **ret_server, const struct fzipc_server_config *config,
+	fz_time now) FZ_NONNULL(1, 2) FZ_MUST_CHECK;
 /* Cancels all calls, closes all connections and removes a socket that was bound here. Accepts NULL. */
 void fzipc_server_free(struct fzipc_server *s);
 
@@ -75,4 +76,5 @@ struct fzipc_server_stats {
 	size_t memory;
 };
 
-void fzipc_server_stats(const struct fzipc_server *s, struct fzipc_server_stats *ret_stats) FZ_NONNULL(1, 2);
+void fzipc_server_stats(const struct fzipc_server *s, struct fzipc_server_stats *ret_stats)
+	FZ_NONNULL(1, 2);
