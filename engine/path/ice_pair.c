@@ -8,6 +8,8 @@
 #define LOSSY_AFTER 4u /* unanswered checks in a row after which another valid pair is preferred */
 #define REQUEST_KEEPS_PAIR                                                                         \
 	FZ_SECONDS(15) /* a check from the other side keeps a pair from failing */
+#define RETRY_FAILED                                                                               \
+	FZ_SECONDS(30) /* at least; a dead path may come back while another one carries us */
 #define RESUME_GRACE                                                                               \
 	FZ_SECONDS(30) /* after a change of schedule nominations of the old one still count */
 #define RESUME_CONSENT FZ_SECONDS(60)
@@ -153,12 +155,24 @@ void ice_pairs_rank(struct fz_ice *a)
 
 /* ---- schedule ------------------------------------------------------------------------------------------------ */
 
+/* Failed pairs are tried again now and then, but only as long as there is something to lose. */
+static bool is_checked(const struct fz_ice *a, const struct ice_pair *p)
+{
+	return p->in_use && (!p->is_failed || a->selected >= 0);
+}
+
+static fz_dur retry_after(const struct fz_ice *a)
+{
+	fz_dur slow = FZ_NANOSECONDS(4 * a->timing->max_rto.ns);
+	return fz_dur_less(slow, RETRY_FAILED) ? RETRY_FAILED : slow;
+}
+
 struct ice_pair *ice_pair_due_maybe(struct fz_ice *a, fz_time now)
 {
 	struct ice_pair *best = NULL;
 	EACH_PAIR(a, p)
 	{
-		if (!p->in_use || p->is_failed || !fz_time_reached(now, p->next_check))
+		if (!is_checked(a, p) || !fz_time_reached(now, p->next_check))
 			continue;
 		if (!best || p->priority > best->priority)
 			best = p;
@@ -172,6 +186,10 @@ void ice_pair_sent(struct fz_ice *a, struct ice_pair *p, const struct fz_stun_id
 	*s = (struct ice_sent){ .id = *id, .at = now, .is_open = true };
 	s->was_controlling = a->is_controlling;
 	p->next_sent = (uint8_t)((p->next_sent + 1) % ICE_SENT_MAX);
+	if (p->is_failed) {
+		p->next_check = fz_time_add(now, retry_after(a));
+		return;
+	}
 	if (p->n_unanswered++ == 0)
 		p->unanswered_since = now;
 	p->next_check = fz_time_add(now, p->delay);
@@ -201,8 +219,9 @@ void ice_pair_answered(struct fz_ice *a, struct ice_pair *p, struct ice_sent *se
 {
 	sent->is_open = false;
 	p->rtt = fz_time_since(now, sent->at);
+	if (p->is_failed)
+		restart(a, p, now);
 	p->is_valid = true;
-	p->is_failed = false;
 	p->n_unanswered = 0;
 	p->unanswered_since = FZ_NEVER;
 	ice_pairs_reselect(a, now);
@@ -247,6 +266,7 @@ void ice_pairs_expire(struct fz_ice *a, fz_time now)
 			continue;
 		p->is_failed = true;
 		p->is_valid = p->is_nominated = false;
+		p->next_check = fz_time_add(now, retry_after(a));
 		changed = true;
 	}
 	if (changed)
@@ -257,8 +277,10 @@ fz_time fz_ice_deadline(const struct fz_ice *a)
 {
 	fz_time at = FZ_NEVER;
 	for (const struct ice_pair *p = a->pairs; p < a->pairs + a->n_pairs; p++) {
+		if (is_checked(a, p))
+			at = fz_time_min(at, p->next_check);
 		if (p->in_use && !p->is_failed)
-			at = fz_time_min(at, fz_time_min(p->next_check, fails_at(a, p)));
+			at = fz_time_min(at, fails_at(a, p));
 	}
 	return at;
 }

@@ -246,8 +246,17 @@ static size_t send_request(
 }
 
 /* A request nobody answered. A second address of the relay may stay silent; anything else is the end of the relay. */
-static void give_up(struct fz_turn *t, struct turn_request *r)
+static void give_up(struct fz_turn *t, struct turn_request *r, fz_time now)
 {
+	/* All tries were lost, but the relay is there: ask again instead of throwing a working allocation away. */
+	bool is_alive = t->has_rtt && t->state != FZ_TURN_FAILED &&
+			!fz_time_reached(now, fz_time_add(t->last_heard, GIVES_UP_AFTER));
+	if (is_alive && fz_addr_equal(&r->server, &t->active)) {
+		r->next_try = now;
+		r->delay = FIRST_DELAY;
+		r->gives_up = fz_time_add(now, GIVES_UP_AFTER);
+		return;
+	}
 	r->in_use = false;
 	if (r->is_delete && t->state != FZ_TURN_ALLOCATING)
 		return;
@@ -279,8 +288,9 @@ size_t fz_turn_poll(struct fz_turn *t, fz_time now, struct fz_span out, struct f
 		if (!r->in_use)
 			continue;
 		if (fz_time_reached(now, r->gives_up)) {
-			give_up(t, r);
-			continue;
+			give_up(t, r, now);
+			if (!r->in_use)
+				continue;
 		}
 		if (!fz_time_reached(now, r->next_try))
 			continue;
@@ -514,6 +524,7 @@ enum fz_turn_verdict fz_turn_receive(struct fz_turn *t, fz_time now, const struc
 	if (r->method != FZ_STUN_BINDING && !is_trusted(t, m))
 		return FZ_TURN_DROP_UNSIGNED;
 	measure(t, fz_time_since(now, sent));
+	t->last_heard = now;
 	if (r->method == FZ_STUN_BINDING)
 		return take_binding(t, now, local, r, m);
 	if (m->class == FZ_STUN_SUCCESS)

@@ -155,6 +155,7 @@ enum fz_turn_verdict fz_turn_unwrap(struct fz_turn *t, fz_time now, struct fz_by
 	const struct fz_addr *relayed = fz_turn_relayed(t, (enum fz_family)c->peer.ip.family);
 	if (relayed->ip.family == FZ_NO_FAMILY)
 		return FZ_TURN_DROP_CHANNEL;
+	t->last_heard = now;
 	if (!c->has_received) {
 		c->has_received = true;
 		fz_time due = fz_time_add(c->bound_at, REFRESH_AFTER);

@@ -49,7 +49,7 @@ struct fz_turn {
 	uint8_t n_mismatches;
 	fz_dur rtt;
 	struct fz_addr host4, host6, srflx4, srflx6, relayed4, relayed6;
-	fz_time refresh_at, last_sent;
+	fz_time refresh_at, last_sent, last_heard;
 	struct turn_request requests[TURN_REQUESTS_MAX];
 	struct turn_channel *channels; /* by number - FZ_TURN_CHANNEL_FIRST */
 	uint32_t n_channels, cap_channels;

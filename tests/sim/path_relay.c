@@ -53,10 +53,12 @@ static void sign(struct answer *a)
 	fz_stun_put_integrity(&a->w, fz_bytes_of(a->key, sizeof(a->key)));
 }
 
-static void put_nonce(struct answer *a, bool is_fresh)
+/* A new one only when the old one is used up, so that requests in flight do not make each other stale. */
+static void put_nonce(struct answer *a)
 {
 	struct test_rng rng = { a->r->rng };
-	if (is_fresh) {
+	bool is_used_up = a->r->nonce_lives > 0 && a->client->n_requests > a->r->nonce_lives;
+	if (!a->client->has_nonce || is_used_up) {
 		test_rng_fill(&rng, a->client->nonce, sizeof(a->client->nonce));
 		a->r->rng = rng.s;
 		a->client->n_requests = 0;
@@ -71,7 +73,7 @@ static void refuse(struct answer *a, uint16_t code)
 	fz_stun_put_error(&a->w, code, "no");
 	if (code == 401 || code == 438) {
 		fz_stun_put(&a->w, FZ_STUN_REALM, fz_bytes_of("firezone", 8));
-		put_nonce(a, true);
+		put_nonce(a);
 	}
 	if (a->is_signed && !((code == 401 || code == 438) && a->r->leaves_errors_unsigned))
 		sign(a);

@@ -1,0 +1,3 @@
+# Two devices' ways to each other through simulated NATs and relays, in virtual time.
+fz_test(path_nat SOURCES ${CMAKE_CURRENT_LIST_DIR}/path_nat.c ${CMAKE_CURRENT_LIST_DIR}/path_net.c
+  ${CMAKE_CURRENT_LIST_DIR}/path_relay.c DEPS fz::path LABELS sim)
