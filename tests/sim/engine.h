@@ -73,7 +73,7 @@ struct fz_addr sim_addr(uint8_t host, uint16_t port); /* 192.0.2.<host> */
 struct fz_now sim_time(uint64_t ms); /* both clocks; the wall clock starts in 2026 */
 
 /* Two engines that know each other and a wire between them that holds datagrams until it is pumped. */
-#define SIM_WIRE_MAX 512
+#define SIM_WIRE_MAX 1024
 
 struct sim_pair {
 	struct sim_engine a, b;
