@@ -88,7 +88,7 @@ static uint16_t check_credentials(struct answer *a)
 	fz_stun_long_term_key(
 		m->username, fz_bytes_of("firezone", 8), fz_bytes_of_str(a->r->password), a->key);
 	a->is_signed = true;
-	if (m->nonce.n == 0 || !a->client->has_nonce)
+	if (m->nonce.n == 0)
 		return 401;
 	bool is_stale = a->r->nonce_lives > 0 && ++a->client->n_requests > a->r->nonce_lives;
 	if (is_stale ||
