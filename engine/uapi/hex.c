@@ -40,7 +40,7 @@ int uapi_hex_parse(const char *text, struct fz_key *ret_key)
 void uapi_hex_format(const uint8_t key[static FZ_KEY_LEN], char ret_text[static UAPI_HEX_LEN])
 {
 	for (size_t i = 0; i < UAPI_HEX_LEN; i++) {
-		uint32_t v = (key[i / 2] >> (i % 2 ? 0 : 4)) & 15u;
+		uint32_t v = ((uint32_t)key[i / 2] >> (i % 2 ? 0 : 4)) & 15u;
 		ret_text[i] = (char)('0' + v + (mask_between(v, 10, 15) & ('a' - '0' - 10)));
 	}
 }
