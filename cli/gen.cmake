@@ -38,14 +38,16 @@ add_executable(protoc-gen-fzctl
   ${CMAKE_CURRENT_LIST_DIR}/gen/lint.c ${CMAKE_CURRENT_LIST_DIR}/gen/emit_golden.c
   ${CMAKE_CURRENT_LIST_DIR}/gen/emit_server.c
   ${CMAKE_CURRENT_LIST_DIR}/gen/emit_cli.c
-  ${CMAKE_CURRENT_LIST_DIR}/gen/emit_complete.c ${CMAKE_CURRENT_LIST_DIR}/gen/emit_docs.c)
+  ${CMAKE_CURRENT_LIST_DIR}/gen/emit_complete.c ${CMAKE_CURRENT_LIST_DIR}/gen/emit_docs.c
+  ${CMAKE_CURRENT_LIST_DIR}/gen/emit_client.c)
 target_include_directories(protoc-gen-fzctl PRIVATE "${PROJECT_SOURCE_DIR}/engine" "${PROJECT_SOURCE_DIR}/cli")
 target_link_libraries(protoc-gen-fzctl PRIVATE fz::strict fz_gen_descriptor)
 # A host tool that never frees: leaks are not its business.
 set_target_properties(protoc-gen-fzctl PROPERTIES RUNTIME_OUTPUT_DIRECTORY "${CMAKE_BINARY_DIR}/bin")
 
 set(FZ_GEN_OUT ipc/methods.h ipc/methods.c ipc/handlers.h ipc/handlers.c ipc/meta.c cli/verbs.c cli/firezonectl.bash cli/_firezonectl
-  cli/firezonectl.fish cli/completions.c cli/firezonectl.1 cli/firezonectl.schema.json golden.txt)
+  cli/firezonectl.fish cli/completions.c cli/firezonectl.1 cli/firezonectl.schema.json firezone/messages.h
+  firezone/calls.c golden.txt)
 list(TRANSFORM FZ_GEN_OUT PREPEND "${FZ_GEN}/")
 set(fz_gen_env)
 if(FZ_SANITIZE)

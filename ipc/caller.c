@@ -168,6 +168,15 @@ void fzipc_caller_cancel(struct fzipc_caller *c, uint32_t stream)
 	(void)!put(c, &envelope);
 }
 
+void fzipc_caller_drop(struct fzipc_caller *c, void (*release)(void *user))
+{
+	for (size_t i = 0; i < FZIPC_MAX_STREAMS; i++) {
+		if (c->calls[i].method)
+			release(c->calls[i].user);
+		c->calls[i] = (struct open_call){ 0 };
+	}
+}
+
 size_t fzipc_caller_open_calls(const struct fzipc_caller *c)
 {
 	size_t n = 0;

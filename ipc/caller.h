@@ -46,6 +46,8 @@ uint32_t fzipc_caller_call(struct fzipc_caller *c, const struct fzipc_method *me
 	void *user) FZ_NONNULL(1, 2, 3, 5) FZ_MUST_CHECK;
 /* Asks the daemon to stop; `done` follows with CANCELLED unless the call ended before. */
 void fzipc_caller_cancel(struct fzipc_caller *c, uint32_t stream) FZ_NONNULL(1);
+/* Forgets open calls without `done`; `release` is given each call's user. */
+void fzipc_caller_drop(struct fzipc_caller *c, void (*release)(void *user)) FZ_NONNULL(1, 2);
 /* Calls that are not done. */
 size_t fzipc_caller_open_calls(const struct fzipc_caller *c) FZ_NONNULL(1);
 

@@ -28,3 +28,7 @@ void emit_completions_c(const struct model *m, struct text *out) FZ_NONNULL(1, 2
 /* firezonectl.1 and the JSON Schema of all answers. */
 void emit_man(const struct model *m, struct text *out) FZ_NONNULL(1, 2);
 void emit_schema(const struct model *m, struct text *out) FZ_NONNULL(1, 2);
+
+/* The client library's <firezone/messages.h>, and its tables and functions. */
+void emit_client_h(const struct model *m, struct text *out) FZ_NONNULL(1, 2);
+void emit_client_c(const struct model *m, struct text *out) FZ_NONNULL(1, 2);

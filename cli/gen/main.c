@@ -125,6 +125,8 @@ int main(void)
 	add_file(&o, &m, "cli/completions.c", emit_completions_c);
 	add_file(&o, &m, "cli/firezonectl.1", emit_man);
 	add_file(&o, &m, "cli/firezonectl.schema.json", emit_schema);
+	add_file(&o, &m, "firezone/messages.h", emit_client_h);
+	add_file(&o, &m, "firezone/calls.c", emit_client_c);
 	add_file(&o, &m, "golden.txt", emit_golden);
 	respond(&o);
 	return 0;
