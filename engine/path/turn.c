@@ -206,11 +206,11 @@ static void write_request(struct fz_turn *t, struct turn_request *r, struct fz_w
 	if (r->is_delete)
 		fz_stun_put_u32(w, FZ_STUN_LIFETIME, 0);
 	fz_stun_put(w, FZ_STUN_SOFTWARE, fz_bytes_of(SOFTWARE, strlen(SOFTWARE)));
-	if (r->method == FZ_STUN_BINDING)
+	r->had_nonce = t->nonce_len > 0;
+	if (r->method == FZ_STUN_BINDING || (t->starts_bare && !r->had_nonce))
 		return;
 	fz_stun_put(w, FZ_STUN_USERNAME, fz_bytes_of(t->username, strlen(t->username)));
 	fz_stun_put(w, FZ_STUN_REALM, fz_bytes_of(FZ_TURN_REALM, strlen(FZ_TURN_REALM)));
-	r->had_nonce = t->nonce_len > 0;
 	if (r->had_nonce)
 		fz_stun_put(w, FZ_STUN_NONCE, fz_bytes_of(t->nonce, t->nonce_len));
 	fz_stun_put_integrity(w, fz_bytes_of(t->key, sizeof(t->key)));
@@ -348,12 +348,17 @@ static struct turn_request *find_request_maybe(
 	for (size_t i = 0; i < TURN_REQUESTS_MAX; i++) {
 		struct turn_request *r = &t->requests[i];
 		size_t n = r->n_tries < TURN_TRIES_MAX ? r->n_tries : TURN_TRIES_MAX;
+		bool is_found = false;
+		/* The latest try of an id that was sent more than once: its answer may be a late one's, but not by much. */
 		for (size_t k = 0; r->in_use && k < n; k++) {
-			if (memcmp(r->tries[k].id.b, id->b, sizeof(id->b)) /* public */ == 0) {
+			if (memcmp(r->tries[k].id.b, id->b, sizeof(id->b)) /* public */ != 0)
+				continue;
+			if (!is_found || r->tries[k].at.ns > ret_sent->ns)
 				*ret_sent = r->tries[k].at;
-				return r;
-			}
+			is_found = true;
 		}
+		if (is_found)
+			return r;
 	}
 	return NULL;
 }
@@ -434,6 +439,12 @@ static enum fz_turn_verdict take_success(
 	return FZ_TURN_TAKEN;
 }
 
+static bool is_bad_start(
+	const struct fz_turn *t, const struct turn_request *r, const struct fz_stun *m)
+{
+	return m->error == 400 && !r->had_nonce && !t->starts_bare;
+}
+
 /* 401 or 438: the same request again with the nonce, as long as that can help. */
 static void take_nonce(
 	struct fz_turn *t, fz_time now, struct turn_request *r, const struct fz_stun *m)
@@ -487,6 +498,13 @@ static void take_refusal(struct fz_turn *t, fz_time now, struct turn_request *r)
 static void take_error(
 	struct fz_turn *t, fz_time now, struct turn_request *r, const struct fz_stun *m)
 {
+	/* Strict servers want credentials either with a nonce or not at all (RFC 8489 9.2.4): ask them bare, once. */
+	if (is_bad_start(t, r, m)) {
+		t->starts_bare = true;
+		r->next_try = now;
+		r->delay = FIRST_DELAY;
+		return;
+	}
 	switch (m->error) {
 	case 401:
 	case 438: take_nonce(t, now, r, m); break;
@@ -505,11 +523,13 @@ static void take_error(
  * Servers outside Firezone leave 401 and 438 unsigned, for they may not know us (RFC 8489 9.2.4); all else must carry our
  * signature.
  */
-static bool is_trusted(const struct fz_turn *t, const struct fz_stun *m)
+static bool is_trusted(
+	const struct fz_turn *t, const struct turn_request *r, const struct fz_stun *m)
 {
 	if (fz_stun_has_integrity(m))
 		return fz_stun_is_signed(m, fz_bytes_of(t->key, sizeof(t->key)));
-	return m->class == FZ_STUN_ERROR && (m->error == 401 || m->error == 438);
+	return m->class == FZ_STUN_ERROR &&
+	       (m->error == 401 || m->error == 438 || is_bad_start(t, r, m));
 }
 
 enum fz_turn_verdict fz_turn_receive(struct fz_turn *t, fz_time now, const struct fz_addr *local,
@@ -521,7 +541,7 @@ enum fz_turn_verdict fz_turn_receive(struct fz_turn *t, fz_time now, const struc
 		return FZ_TURN_DROP_UNASKED;
 	if (m->class != FZ_STUN_SUCCESS && m->class != FZ_STUN_ERROR)
 		return FZ_TURN_DROP_MALFORMED;
-	if (r->method != FZ_STUN_BINDING && !is_trusted(t, m))
+	if (r->method != FZ_STUN_BINDING && !is_trusted(t, r, m))
 		return FZ_TURN_DROP_UNSIGNED;
 	measure(t, fz_time_since(now, sent));
 	t->last_heard = now;

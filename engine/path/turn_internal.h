@@ -46,6 +46,7 @@ struct fz_turn {
 	enum fz_turn_state state;
 	enum fz_turn_failure failure;
 	bool has_rtt;
+	bool starts_bare; /* credentials go along only once there is a nonce */
 	uint8_t n_mismatches;
 	fz_dur rtt;
 	struct fz_addr host4, host6, srflx4, srflx6, relayed4, relayed6;

@@ -83,6 +83,8 @@ static void refuse(struct answer *a, uint16_t code)
 static uint16_t check_credentials(struct answer *a)
 {
 	const struct fz_stun *m = a->m;
+	if (a->r->is_strict && m->username.n > 0 && m->nonce.n == 0)
+		return 400;
 	if (m->username.n == 0 || m->username.n >= sizeof(a->client->username))
 		return 401;
 	fz_stun_long_term_key(

@@ -165,6 +165,15 @@ TEST(turn, a_401_without_signature_is_understood_too)
 	fz_turn_free(r.t);
 }
 
+TEST(turn, a_server_that_wants_no_credentials_without_a_nonce_is_asked_bare)
+{
+	rig_init(&r, "secret");
+	r.relay.is_strict = true;
+	CHECK_UINT(turn_around(&r), 4); /* BINDING, with credentials, without, with nonce */
+	CHECK_INT(fz_turn_state(r.t), FZ_TURN_ALLOCATED);
+	fz_turn_free(r.t);
+}
+
 TEST(turn, a_401_after_the_nonce_was_sent_means_wrong_credentials)
 {
 	for (unsigned k = 0; k < 2; k++) {
@@ -251,7 +260,7 @@ TEST(turn, a_stale_nonce_is_replaced_and_the_request_repeated)
 	fz_turn_free(r.t);
 }
 
-TEST(turn, a_relay_that_calls_every_nonce_stale_is_left)
+TEST(turn, a_relay_that_calls_every_nonce_stale_is_not_asked_for_ever)
 {
 	allocated(&r);
 	r.relay.nonce_lives = 1;
@@ -259,7 +268,6 @@ TEST(turn, a_relay_that_calls_every_nonce_stale_is_left)
 		r.relay.clients[i].n_requests = 1'000'000;
 	/* One use per nonce, and that is used up by the retry itself. */
 	run(&r, FZ_SECONDS(700));
-	CHECK(fz_turn_state(r.t) == FZ_TURN_FAILED || fz_turn_state(r.t) == FZ_TURN_ALLOCATED);
 	CHECK(r.relay.n_seen[FZ_STUN_REFRESH] < 50);
 	fz_turn_free(r.t);
 }
