@@ -167,6 +167,40 @@ static void repair_send(struct fz_lane *l, struct fz_io_send *s)
 
 /* ---- after a turn ---- */
 
+static struct iovec iovec_of(struct fz_bytes b)
+{
+	return (struct iovec){ (void *)(uintptr_t)b.p, b.n }; /* written from, never to */
+}
+
+/* The kernel refused a merged write: its packets go in one by one, and merging ends. True if all were taken. */
+static bool write_singly(struct fz_lane *l, uint32_t item)
+{
+	struct fz_io_turn *t = calloc(1, sizeof(*t)); /* rare: not a packet path */
+	struct iovec iov[FZ_COALESCE_SEGMENTS_MAX][2];
+	uint32_t n = fz_coalesce_item(l->coalesce, item)->n_packets;
+	struct fz_bytes header = fz_coalesce_no_offload();
+	if (!t)
+		return false;
+	for (uint32_t k = 0; k < n; k++) {
+		struct fz_bytes packet = fz_coalesce_packet(l->coalesce, item, k);
+		iov[k][0] = iovec_of(header);
+		iov[k][1] = iovec_of(packet);
+		t->writes[k] = (struct fz_io_write){
+			.iov = iov[k], .n_iov = 2, .len = (uint32_t)(header.n + packet.n)
+		};
+	}
+	t->n_writes = n;
+	l->ops->turn(l->backend, FZ_IO_FLUSH, FZ_NEVER, t);
+	bool ok = true;
+	for (uint32_t k = 0; k < n; k++)
+		ok = ok && t->writes[k].result >= 0;
+	free(t);
+	l->counters.coalesce_refused++;
+	if (!atomic_exchange(&l->shared->coalesce_is_refused, true))
+		fz_log(FZ_LOG_WARNING, "tun-gso-refused", "writing=%s", "singly");
+	return ok;
+}
+
 static void check_writes(struct fz_lane *l)
 {
 	uint64_t n_failed = 0;
@@ -174,14 +208,13 @@ static void check_writes(struct fz_lane *l)
 		const struct fz_io_write *w = &l->turn.writes[i];
 		if (w->result >= 0)
 			continue;
+		bool is_merged =
+			i < l->n_item_writes && fz_coalesce_item(l->coalesce, i)->n_packets > 1;
+		if (w->result == -EINVAL && is_merged && write_singly(l, i))
+			continue;
 		n_failed++;
-		bool is_merged = w->n_iov > 2;
-		if (w->result == -EINVAL && is_merged) {
-			l->counters.coalesce_refused++;
-			if (!atomic_exchange(&l->shared->coalesce_is_refused, true))
-				fz_log(FZ_LOG_WARNING, "tun-gso-refused", "writing=singly");
-		}
 	}
+	l->n_item_writes = 0;
 	if (n_failed > 0) {
 		pthread_mutex_lock(&l->shared->lock);
 		wg_device_count_drop(l->shared->device, WG_DROP_TUN_WRITE, n_failed);

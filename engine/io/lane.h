@@ -41,6 +41,8 @@ struct fz_lane {
 	struct fz_backend *backend;
 	struct fz_aead *aead;
 	struct fz_coalesce *coalesce;
+	uint32_t
+		n_item_writes; /* the turn's first writes are the coalescer's items, in its order */
 	bool polls_device; /* exactly one lane of a plane */
 	bool has_udp_gso;
 	fz_time deadline; /* of the device; lane that polls */

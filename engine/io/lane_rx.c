@@ -47,6 +47,7 @@ static void queue_writes(struct fz_lane *l)
 			.iov = item->iov, .n_iov = item->n_iov, .len = item->len
 		};
 	}
+	l->n_item_writes = l->turn.n_writes;
 	l->counters.tun_writes += n;
 }
 

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "base/alloc.h"
+#include "base/assert.h"
 #include "base/fd.h"
 #include "io/backend.h"
 #include "io/clock.h"
@@ -91,6 +92,7 @@ static struct io_uring_sqe *take_sqe(struct fz_backend *b, enum op op, uint32_t 
 		(void)io_uring_submit(&b->ring);
 		sqe = io_uring_get_sqe(&b->ring);
 	}
+	fz_assert(sqe); /* a submit empties the queue */
 	sqe->user_data = tag(op, index);
 	return sqe;
 }
@@ -423,7 +425,8 @@ static void uring_set_udp(struct fz_backend *b, const struct fz_udp *udp)
 		}
 		b->is_armed[s] = false;
 	}
-	(void)io_uring_submit(&b->ring);
+	/* The removed polls hold references on the old sockets until their completions have run. */
+	(void)io_uring_submit_and_get_events(&b->ring);
 	b->generation++;
 	b->udp = *udp;
 	b->is_ready[SOURCE_V4] = b->params.reads_udp && udp->v4 >= 0;
