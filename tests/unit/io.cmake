@@ -1,0 +1,1 @@
+fz_test(io SOURCES ${CMAKE_CURRENT_LIST_DIR}/test_io.c DEPS fz::io seccomp LABELS netns)

@@ -1,0 +1,425 @@
+/* Sockets, devices and both backends, on loopback and a TUN of the test's own network namespace. */
+#include <errno.h>
+#include <fcntl.h>
+#include <net/if.h>
+#include <netinet/in.h>
+#include <sched.h>
+#include <seccomp.h>
+#include <sys/eventfd.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/endian.h"
+#include "base/fd.h"
+#include "base/log.h"
+#include "io/backend.h"
+#include "io/clock.h"
+#include "io/plane.h"
+#include "offload/vnet.h"
+#include "support/test.h"
+
+static void raise_link(const char *name)
+{
+	FZ_CLEANUP(fz_closep) int s = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	struct ifreq ifr = { .ifr_flags = IFF_UP };
+	snprintf(ifr.ifr_name, sizeof(ifr.ifr_name), "%s", name);
+	CHECK_INT(ioctl(s, SIOCSIFFLAGS, &ifr), 0);
+}
+
+static void enter_netns(void)
+{
+	if (geteuid() != 0 || unshare(CLONE_NEWNET) != 0)
+		TEST_SKIP("needs root for a network namespace");
+	raise_link("lo");
+}
+
+static struct wg_endpoint at_port(const char *text, uint16_t port)
+{
+	struct wg_endpoint e = { 0 };
+	CHECK_INT(fz_ip_parse(text, &e.remote.ip), 0);
+	e.remote.port = port;
+	return e;
+}
+
+/* ---- how much to read ---- */
+
+TEST(next_frames, follows_the_last_turn_and_doubles_while_full)
+{
+	CHECK_UINT(fz_io_next_frames(2, 0, 0), 2);
+	CHECK_UINT(fz_io_next_frames(2, 2, 200), 4);
+	CHECK_UINT(fz_io_next_frames(64, 64, 6400), 64);
+	CHECK_UINT(fz_io_next_frames(64, 3, 300), 4);
+}
+
+TEST(next_frames, are_few_while_they_are_large)
+{
+	CHECK_UINT(fz_io_next_frames(32, 32, 32 * 60000), FZ_IO_BULK_FRAMES);
+}
+
+/* ---- sockets ---- */
+
+TEST(udp, both_families_share_one_port)
+{
+	enter_netns();
+	struct fz_udp u;
+	CHECK_INT(fz_udp_open(0, 0, &u), 0);
+	CHECK(u.v4 >= 0 && u.v6 >= 0 && u.port != 0);
+	struct fz_udp other = { .v4 = -1, .v6 = -1 };
+	CHECK_INT(fz_udp_open(u.port, 0, &other), -EADDRINUSE);
+	fz_udp_close(&u);
+	CHECK_INT(u.v4, -1);
+}
+
+TEST(udp, a_mapped_address_is_ipv4)
+{
+	struct sockaddr_in6 in6 = { .sin6_family = AF_INET6 };
+	in6.sin6_addr.s6_addr[10] = in6.sin6_addr.s6_addr[11] = 0xff;
+	in6.sin6_addr.s6_addr[12] = 192;
+	in6.sin6_addr.s6_addr[15] = 9;
+	struct fz_addr a = fz_addr_of_sockaddr((struct sockaddr *)&in6);
+	char text[FZ_ADDR_TEXT_LEN];
+	CHECK_STR(fz_addr_format(&a, text), "192.0.0.9:0");
+}
+
+TEST(udp, a_message_without_a_source_is_refused)
+{
+	struct fz_udp_message m;
+	struct fz_udp_received r;
+	uint8_t buf[8];
+	fz_udp_prepare_receive(&m, fz_span_of(buf, sizeof(buf)));
+	m.hdr.msg_namelen = 0;
+	m.hdr.msg_controllen = 0;
+	CHECK(!fz_udp_read_control(&m, 4, &r));
+}
+
+TEST(udp, control_bytes_of_any_kind_are_read_within_their_bounds)
+{
+	for (uint64_t seed = 1; seed <= 5000; seed++) {
+		struct test_rng rng = { seed };
+		struct fz_udp_message m;
+		struct fz_udp_received r;
+		uint8_t buf[8];
+		fz_udp_prepare_receive(&m, fz_span_of(buf, sizeof(buf)));
+		m.addr.in = (struct sockaddr_in){ .sin_family = AF_INET, .sin_port = 1 };
+		m.hdr.msg_namelen = sizeof(m.addr.in);
+		test_rng_fill(&rng, m.control, sizeof(m.control));
+		fz_native64_store(m.control, test_rng_below(&rng, 200));
+		m.hdr.msg_controllen = test_rng_below(&rng, sizeof(m.control) + 1);
+		(void)!fz_udp_read_control(&m, 4, &r);
+	}
+}
+
+/* ---- backends ---- */
+
+struct ends {
+	const struct fz_backend_ops *ops;
+	struct fz_udp udp;
+	int wake;
+	struct fz_backend *b;
+	struct fz_io_turn *t;
+};
+
+static struct ends make_ends(const struct fz_backend_ops *ops, int tun_fd)
+{
+	struct ends e = { .ops = ops, .wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK) };
+	struct fz_io_params params = {
+		.tun_fd = tun_fd, .wake_fd = e.wake, .reads_udp = true, .reads_tun = tun_fd >= 0
+	};
+	CHECK_INT(fz_udp_open(0, 0, &e.udp), 0);
+	int r = ops->new (&params, &e.b);
+	if (r == -EPERM || r == -ENOSYS)
+		TEST_SKIP("io_uring is barred here");
+	CHECK_INT(r, 0);
+	ops->set_udp(e.b, &e.udp);
+	e.t = calloc(1, sizeof(*e.t));
+	for (size_t i = 0; i < FZ_IO_DATAGRAMS; i++)
+		e.t->datagrams[i].buf = fz_span_of(malloc(FZ_IO_SLAB_LEN), FZ_IO_SLAB_LEN);
+	for (size_t i = 0; i < FZ_IO_FRAMES; i++)
+		e.t->frames[i].buf = fz_span_of(malloc(FZ_IO_SLAB_LEN), FZ_IO_SLAB_LEN);
+	return e;
+}
+
+static void free_ends(struct ends *e)
+{
+	e->ops->free(e->b);
+	for (size_t i = 0; i < FZ_IO_DATAGRAMS; i++)
+		free(e->t->datagrams[i].buf.p);
+	for (size_t i = 0; i < FZ_IO_FRAMES; i++)
+		free(e->t->frames[i].buf.p);
+	free(e->t);
+	fz_udp_close(&e->udp);
+	close(e->wake);
+}
+
+static fz_time soon(void)
+{
+	return fz_time_add(fz_clock_boot(), FZ_SECONDS(5));
+}
+
+/* A train sent to ourselves comes back whole, with its segment size, source and ECN. */
+static void carries_a_train(const struct fz_backend_ops *ops, const char *ip)
+{
+	enter_netns();
+	struct ends e = make_ends(ops, -1);
+	static uint8_t train[45 * 1000 + 7];
+	struct test_rng rng = { 7 };
+	test_rng_fill(&rng, train, sizeof(train));
+	e.t->n_sends = 1;
+	e.t->sends[0] = (struct fz_io_send){ .to = at_port(ip, e.udp.port),
+		.tos = 1,
+		.data = { train, sizeof(train) },
+		.segment = 1000 };
+	e.ops->turn(e.b, FZ_IO_FLUSH, FZ_NEVER, e.t);
+	CHECK_INT(e.t->sends[0].result, sizeof(train));
+	e.t->n_sends = 0;
+	size_t got = 0;
+	for (int turns = 0; got < sizeof(train) && turns < 100; turns++) {
+		e.ops->turn(e.b, FZ_IO_WAIT, soon(), e.t);
+		for (uint32_t i = 0; i < e.t->n_datagrams; i++) {
+			const struct fz_io_datagrams *d = &e.t->datagrams[i];
+			CHECK_MEM(d->buf.p, train + got, d->len);
+			CHECK_UINT(d->info.ecn, 1);
+			CHECK_UINT(d->info.from.remote.port, e.udp.port);
+			CHECK(d->info.segment == 1000 || d->info.segment == 7);
+			CHECK(!d->info.is_truncated);
+			got += d->len;
+		}
+	}
+	CHECK_UINT(got, sizeof(train));
+	free_ends(&e);
+}
+
+TEST(epoll, carries_a_train_over_ipv4)
+{
+	carries_a_train(&fz_backend_epoll, "127.0.0.1");
+}
+
+TEST(epoll, carries_a_train_over_ipv6)
+{
+	carries_a_train(&fz_backend_epoll, "::1");
+}
+
+TEST(uring, carries_a_train_over_ipv4)
+{
+	carries_a_train(&fz_backend_uring, "127.0.0.1");
+}
+
+TEST(uring, carries_a_train_over_ipv6)
+{
+	carries_a_train(&fz_backend_uring, "::1");
+}
+
+/* Each send says for itself how it went, and none keeps the others from going. */
+static void reports_errors(const struct fz_backend_ops *ops)
+{
+	enter_netns();
+	struct ends e = make_ends(ops, -1);
+	static uint8_t data[70'000];
+	e.t->n_sends = 3;
+	e.t->sends[0] = (struct fz_io_send){ .to = at_port("192.0.2.1", 9), .data = { data, 100 } };
+	e.t->sends[1] = (struct fz_io_send){ .to = at_port("127.0.0.1", 9),
+		.data = { data, sizeof(data) } };
+	e.t->sends[2] = (struct fz_io_send){ .to = at_port("127.0.0.1", e.udp.port),
+		.data = { data, 100 } };
+	e.ops->turn(e.b, FZ_IO_FLUSH, FZ_NEVER, e.t);
+	CHECK_INT(e.t->sends[0].result, -ENETUNREACH);
+	CHECK_INT(e.t->sends[1].result, -EMSGSIZE);
+	CHECK_INT(e.t->sends[2].result, 100);
+	struct fz_udp none = { .v4 = -1, .v6 = -1 };
+	e.ops->set_udp(e.b, &none);
+	e.ops->turn(e.b, FZ_IO_FLUSH, FZ_NEVER, e.t);
+	CHECK_INT(e.t->sends[2].result, -ENETUNREACH);
+	free_ends(&e);
+}
+
+TEST(epoll, reports_each_sends_error)
+{
+	reports_errors(&fz_backend_epoll);
+}
+
+TEST(uring, reports_each_sends_error)
+{
+	reports_errors(&fz_backend_uring);
+}
+
+static void is_woken(const struct fz_backend_ops *ops)
+{
+	enter_netns();
+	struct ends e = make_ends(ops, -1);
+	uint64_t one = 1;
+	CHECK_INT(write(e.wake, &one, sizeof(one)), sizeof(one));
+	e.ops->turn(e.b, FZ_IO_WAIT, FZ_NEVER, e.t);
+	CHECK(e.t->is_woken);
+	/* And a deadline that has passed does not wait. */
+	e.ops->turn(e.b, FZ_IO_WAIT, (fz_time){ 0 }, e.t);
+	CHECK(!e.t->is_woken);
+	free_ends(&e);
+}
+
+TEST(epoll, is_woken_by_its_eventfd_and_by_time)
+{
+	is_woken(&fz_backend_epoll);
+}
+
+TEST(uring, is_woken_by_its_eventfd_and_by_time)
+{
+	is_woken(&fz_backend_uring);
+}
+
+/* After a rebind the old port is free at once: no poll of ours holds the socket. */
+static void lets_go(const struct fz_backend_ops *ops)
+{
+	enter_netns();
+	struct ends e = make_ends(ops, -1);
+	e.ops->turn(e.b, FZ_IO_WAIT, (fz_time){ 0 }, e.t); /* arms whatever it arms */
+	uint16_t port = e.udp.port;
+	struct fz_udp none = { .v4 = -1, .v6 = -1 }, again;
+	e.ops->set_udp(e.b, &none);
+	fz_udp_close(&e.udp);
+	CHECK_INT(fz_udp_open(port, 0, &again), 0);
+	e.udp = again;
+	e.ops->set_udp(e.b, &e.udp);
+	free_ends(&e);
+}
+
+TEST(epoll, lets_go_of_replaced_sockets)
+{
+	lets_go(&fz_backend_epoll);
+}
+
+TEST(uring, lets_go_of_replaced_sockets)
+{
+	lets_go(&fz_backend_uring);
+}
+
+/* ---- TUN ---- */
+
+static void crosses_the_tun(const struct fz_backend_ops *ops)
+{
+	enter_netns();
+	struct fz_tun tun;
+	if (access("/dev/net/tun", R_OK | W_OK) != 0)
+		TEST_SKIP("needs /dev/net/tun");
+	CHECK_INT(fz_tun_open("io-test", &tun), 0);
+	CHECK(tun.caps & FZ_COALESCE_VNET);
+	raise_link("io-test");
+	struct ends e = make_ends(ops, tun.fd);
+	/* An ICMPv4 echo to nobody: a packet the stack accepts and drops. */
+	static uint8_t frame[FZ_VNET_HDR_LEN + 28] = { [FZ_VNET_HDR_LEN] = 0x45,
+		[FZ_VNET_HDR_LEN + 3] = 28,
+		[FZ_VNET_HDR_LEN + 8] = 64,
+		[FZ_VNET_HDR_LEN + 9] = 1,
+		[FZ_VNET_HDR_LEN + 12] = 192,
+		[FZ_VNET_HDR_LEN + 16] = 192 };
+	static uint8_t bad[FZ_VNET_HDR_LEN + 28] = { [FZ_VNET_HDR_LEN] = 0x15 };
+	struct iovec iov[3] = { { frame, FZ_VNET_HDR_LEN }, { frame + FZ_VNET_HDR_LEN, 28 },
+		{ bad, sizeof(bad) } };
+	e.t->n_writes = 2;
+	e.t->writes[0] = (struct fz_io_write){ .iov = iov, .n_iov = 2, .len = sizeof(frame) };
+	e.t->writes[1] = (struct fz_io_write){ .iov = iov + 2, .n_iov = 1, .len = sizeof(bad) };
+	e.ops->turn(e.b, FZ_IO_FLUSH, FZ_NEVER, e.t);
+	CHECK_INT(e.t->writes[0].result, sizeof(frame));
+	CHECK_INT(e.t->writes[1].result, -EINVAL);
+	e.t->n_writes = 0;
+	/* IPv6 sends of its own accord (router solicitation, MLD) once the link is up. */
+	uint32_t got = 0;
+	for (int turns = 0; got == 0 && turns < 20; turns++) {
+		e.ops->turn(e.b, FZ_IO_WAIT, soon(), e.t);
+		got = e.t->n_frames;
+	}
+	CHECK(got > 0);
+	CHECK(e.t->frames[0].len > FZ_VNET_HDR_LEN);
+	free_ends(&e);
+	close(tun.fd);
+}
+
+TEST(epoll, crosses_the_tun)
+{
+	crosses_the_tun(&fz_backend_epoll);
+}
+
+TEST(uring, crosses_the_tun)
+{
+	crosses_the_tun(&fz_backend_uring);
+}
+
+TEST(tun, a_busy_name_is_never_shared)
+{
+	enter_netns();
+	struct fz_tun a, b;
+	CHECK_INT(fz_tun_open("busy", &a), 0);
+	CHECK_INT(fz_tun_open("busy", &b), -EBUSY);
+	close(a.fd);
+}
+
+TEST(tun, bad_names_are_refused)
+{
+	static const char *const bad[] = { "", "a/b", "sixteen-or-longer", ".", "..", "a b",
+		"a%d" };
+	struct fz_tun t;
+	for (size_t i = 0; i < FZ_ARRAY_LEN(bad); i++)
+		CHECK_INT(fz_tun_open(bad[i], &t), -EINVAL);
+}
+
+TEST(tun, an_inherited_device_is_taken_as_it_is)
+{
+	enter_netns();
+	struct fz_tun a, b;
+	CHECK_INT(fz_tun_open("given", &a), 0);
+	CHECK_INT(fz_tun_adopt(a.fd, &b), 0);
+	CHECK_STR(b.name, "given");
+	CHECK_UINT(b.caps, a.caps);
+	CHECK_INT(fz_tun_adopt(STDOUT_FILENO, &b), -ENOTTY);
+	CHECK_INT(fz_tun_set_mtu(&a, 1280), 0);
+	uint32_t mtu = 0;
+	CHECK_INT(fz_tun_mtu(&a, &mtu), 0);
+	CHECK_UINT(mtu, 1280);
+	close(a.fd);
+}
+
+/* ---- choosing ---- */
+
+static int bar_uring(void)
+{
+	scmp_filter_ctx ctx = seccomp_init(SCMP_ACT_ALLOW);
+	int r = ctx ? seccomp_rule_add(ctx, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(io_uring_setup), 0)
+		    : -ENOMEM;
+	if (r == 0)
+		r = seccomp_load(ctx);
+	seccomp_release(ctx);
+	return r;
+}
+
+static char logged[256];
+
+static void keep_log(void *user, enum fz_log_level level, const char *event, const char *detail)
+{
+	(void)user;
+	(void)level;
+	snprintf(logged, sizeof(logged), "%s %s", event, detail);
+}
+
+TEST(backend, a_barred_io_uring_falls_back_with_one_line_that_names_the_cause)
+{
+	const struct fz_backend_ops *ops;
+	if (bar_uring() < 0)
+		TEST_SKIP("needs seccomp");
+	fz_log_set_level(FZ_LOG_WARNING);
+	fz_log_set_sink(keep_log, NULL);
+	CHECK_INT(fz_backend_choose(FZ_IO_AUTO, &ops), 0);
+	CHECK_STR(ops->name, "epoll");
+	CHECK(strstr(logged, "io-uring-barred") && strstr(logged, "seccomp"));
+	CHECK_INT(fz_backend_choose(FZ_IO_URING, &ops), -EPERM);
+	CHECK_INT(fz_backend_choose(FZ_IO_EPOLL, &ops), 0);
+}
+
+TEST(backend, names_are_read_and_others_refused)
+{
+	enum fz_io_kind k;
+	CHECK_INT(fz_io_kind_parse("uring", &k), 0);
+	CHECK_INT(k, FZ_IO_URING);
+	CHECK_INT(fz_io_kind_parse("auto", &k), 0);
+	CHECK_INT(fz_io_kind_parse("Epoll", &k), -EINVAL);
+}
