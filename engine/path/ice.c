@@ -25,6 +25,12 @@ struct fz_ice *fz_ice_new(const struct fz_ice_params *params)
 	struct fz_ice *a = fz_new(struct fz_ice);
 	if (!a)
 		return NULL;
+	a->pairs = fz_new_array(struct ice_pair, ICE_PAIRS_AT_FIRST);
+	if (!a->pairs) {
+		free(a);
+		return NULL;
+	}
+	a->n_pairs = ICE_PAIRS_AT_FIRST;
 	a->random = params->random;
 	a->user = params->user;
 	a->is_controlling = params->is_controlling;

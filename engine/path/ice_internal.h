@@ -3,7 +3,8 @@
 
 #include "path/ice.h"
 
-#define ICE_SENT_MAX 4 /* checks of a pair whose answers still count */
+#define ICE_PAIRS_AT_FIRST 8
+#define ICE_SENT_MAX       4 /* checks of a pair whose answers still count */
 
 struct ice_sent {
 	struct fz_stun_id id;

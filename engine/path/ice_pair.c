@@ -48,7 +48,7 @@ static struct ice_pair *selected_maybe(struct fz_ice *a)
 
 static struct ice_pair *grow_maybe(struct fz_ice *a)
 {
-	uint32_t n = a->n_pairs == 0 ? 8 : a->n_pairs * 2;
+	uint32_t n = a->n_pairs * 2;
 	n = n < FZ_ICE_PAIRS_MAX ? n : FZ_ICE_PAIRS_MAX;
 	struct ice_pair *more = n > a->n_pairs ? fz_realloc(a->pairs, n, sizeof(*more)) : NULL;
 	if (!more)
