@@ -62,8 +62,9 @@ int main(int argc, char **argv)
 		code = run_verb(&run);
 	fzipc_link_free(run.link);
 	fzipc_arena_reset(&run.arena);
-	if (fflush(stdout) != 0 && code == FZCTL_OK)
-		code = FZCTL_FAILED;
+	if ((fflush(stdout) != 0 || ferror(stdout)) && code == FZCTL_OK)
+		code = fzctl_fail(
+			&run, FZCTL_FAILED, "system", "Standard output cannot be written.", NULL);
 	if (code > FZCTL_SIGNALLED)
 		end_like(code - FZCTL_SIGNALLED);
 	return code;

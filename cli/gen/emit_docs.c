@@ -59,8 +59,19 @@ static bool is_switch(const struct field *f)
 	       !f->opt->metavar;
 }
 
+static bool has_flags(const struct method *m)
+{
+	for (size_t i = 0; i < m->in->n_fields; i++) {
+		if (!m->in->fields[i].opt->no_flag && !model_is_positional(m, &m->in->fields[i]))
+			return true;
+	}
+	return m->cli->n_local > 0;
+}
+
 static void add_flags(struct text *out, const struct method *m)
 {
+	if (!has_flags(m))
+		return;
 	text_add(out, ".RS\n");
 	for (size_t i = 0; i < m->in->n_fields; i++) {
 		const struct field *f = &m->in->fields[i];

@@ -483,6 +483,7 @@ int main(int argc, char **argv)
 	sigaddset(&set, SIGUSR1);
 	sigaddset(&set, SIGUSR2);
 	sigprocmask(SIG_BLOCK, &set, NULL);
+	FZ_CLEANUP(fz_closep) int signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 	struct fzipc_server *s;
 	int r = fzipc_server_new(&s, &config, now());
 	if (r < 0) {
@@ -493,7 +494,6 @@ int main(int argc, char **argv)
 		(void)!chmod(config.path, mode);
 	puts("ready");
 	fflush(stdout);
-	FZ_CLEANUP(fz_closep) int signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 	loop(&f, s, signals);
 	fzipc_server_free(s);
 	fzipc_arena_reset(&f.arena);
