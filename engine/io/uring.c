@@ -52,15 +52,6 @@ static uint64_t tag(enum op op, uint32_t index)
 	return (uint64_t)op << 32 | index;
 }
 
-static void uring_free(struct fz_backend *b)
-{
-	if (!b)
-		return;
-	if (b->has_ring)
-		io_uring_queue_exit(&b->ring);
-	free(b);
-}
-
 /* Each step gives up what some kernel lacks: DEFER_TASKRUN 6.1, SINGLE_ISSUER 6.0, COOP_TASKRUN 5.19. */
 static int make_ring(struct fz_backend *b)
 {
@@ -105,6 +96,8 @@ static bool tun_knows_nowait(struct fz_backend *b)
 	ssize_t n = preadv2(b->params.tun_fd, &iov, 1, -1, RWF_NOWAIT);
 	return n >= 0 || errno != EOPNOTSUPP;
 }
+
+static void uring_free(struct fz_backend *b);
 
 static int uring_new(const struct fz_io_params *params, struct fz_backend **ret_backend)
 {
@@ -411,22 +404,51 @@ static void uring_turn(
 	t->n_writes = n_writes;
 }
 
+/* Ends the poll of a source and waits until it is gone: it holds a reference on the descriptor. */
+static void disarm(struct fz_backend *b, enum source source)
+{
+	if (!b->is_armed[source])
+		return;
+	uint64_t poll = tag(OP_POLL, (b->generation & 0xffffff) << 8 | source);
+	struct io_uring_sqe *sqe = take_sqe(b, OP_CANCEL, 0);
+	io_uring_prep_poll_remove(sqe, poll);
+	sqe->user_data = tag(OP_CANCEL, 0);
+	bool is_gone = false;
+	/* The poll completes, cancelled or because it fired just now; bounded, in case neither is seen. */
+	for (int tries = 0; !is_gone && tries < 100; tries++) {
+		struct __kernel_timespec ts = { .tv_nsec = 10'000'000 };
+		struct io_uring_cqe *cqe;
+		(void)io_uring_submit_and_wait_timeout(&b->ring, &cqe, 1, &ts, NULL);
+		unsigned head, n = 0;
+		io_uring_for_each_cqe(&b->ring, head, cqe)
+		{
+			is_gone = is_gone || cqe->user_data == poll;
+			if (cqe->user_data != poll && cqe->user_data >> 32 == OP_POLL)
+				take_poll(b, (uint32_t)cqe->user_data, cqe->res);
+			n++;
+		}
+		io_uring_cq_advance(&b->ring, n);
+	}
+	b->is_armed[source] = false;
+}
+
+static void uring_free(struct fz_backend *b)
+{
+	if (!b)
+		return;
+	if (b->has_ring) {
+		/* The kernel tears a ring down later, at its leisure: the device must be free when we return. */
+		for (int s = 0; s < SOURCE_COUNT; s++)
+			disarm(b, (enum source)s);
+		io_uring_queue_exit(&b->ring);
+	}
+	free(b);
+}
+
 static void uring_set_udp(struct fz_backend *b, const struct fz_udp *udp)
 {
-	static const enum source sources[] = { SOURCE_V4, SOURCE_V6 };
-
-	for (size_t i = 0; i < FZ_ARRAY_LEN(sources); i++) {
-		enum source s = sources[i];
-		if (b->is_armed[s]) {
-			struct io_uring_sqe *sqe = take_sqe(b, OP_CANCEL, 0);
-			io_uring_prep_poll_remove(
-				sqe, tag(OP_POLL, (b->generation & 0xffffff) << 8 | s));
-			sqe->user_data = tag(OP_CANCEL, 0);
-		}
-		b->is_armed[s] = false;
-	}
-	/* The removed polls hold references on the old sockets until their completions have run. */
-	(void)io_uring_submit_and_get_events(&b->ring);
+	disarm(b, SOURCE_V4);
+	disarm(b, SOURCE_V6);
 	b->generation++;
 	b->udp = *udp;
 	b->is_ready[SOURCE_V4] = b->params.reads_udp && udp->v4 >= 0;
