@@ -305,6 +305,7 @@ static enum fz_paths_verdict receive_channel_data(struct fz_paths *p, fz_time no
 			.remote = *remote,
 			.peer = path.remote,
 			.channel = fz_be16_load(pkt.p) };
+		ret_rx->local = path.local.ip;
 		return FZ_PATHS_WIREGUARD;
 	case FZ_DEMUX_CHANNEL_DATA:
 	case FZ_DEMUX_OTHER: break;
@@ -335,6 +336,21 @@ enum fz_paths_verdict fz_paths_receive(struct fz_paths *p, fz_time now, const st
 	enum fz_paths_verdict v = receive(p, now, local, remote, pkt, ret_rx);
 	p->counts[v]++;
 	return v;
+}
+
+bool fz_paths_way_back(struct fz_paths *p, fz_time now, const struct fz_ip *local,
+	const struct fz_addr *peer, struct fz_way *ret_way)
+{
+	struct fz_ice_path path = { .local = { .ip = *local }, .remote = *peer };
+	for (size_t i = 0; i < p->n_relays; i++) {
+		const struct fz_addr *relayed =
+			fz_turn_relayed(p->relays[i]->turn, (enum fz_family)local->family);
+		if (relayed->ip.family == FZ_NO_FAMILY || !fz_ip_equal(&relayed->ip, local))
+			continue;
+		path.local = *relayed;
+		path.is_relayed = true;
+	}
+	return conn_way_of(p, &path, now, ret_way);
 }
 
 const uint64_t *fz_paths_counts(const struct fz_paths *p)

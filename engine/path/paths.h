@@ -111,16 +111,26 @@ enum fz_paths_verdict {
 	FZ_PATHS_VERDICT_COUNT_
 };
 
-/* The way a WireGuard message came, to answer the same way if there is no better; payload is borrowed from the datagram. */
+/*
+ * A WireGuard message, borrowed from the datagram, and the way it came. way.peer and `local` (our relayed address where a
+ * relay brought it) are the endpoint to tell WireGuard: fz_paths_way_back makes a way of the two again.
+ */
 struct fz_paths_rx {
 	struct fz_bytes payload;
 	struct fz_way way;
+	struct fz_ip local;
 };
 
 /* `local`: the socket's port and the destination address of the datagram. *ret_rx is set for WIREGUARD alone. */
 enum fz_paths_verdict fz_paths_receive(struct fz_paths *p, fz_time now, const struct fz_addr *local,
 	const struct fz_addr *remote, struct fz_bytes pkt, struct fz_paths_rx *ret_rx)
 	FZ_NONNULL(1, 3, 4, 6) FZ_MUST_CHECK;
+/*
+ * For an answer on a connection that has no way yet, as happens when a handshake overtakes the check that nominates: back
+ * where it came from. False: its relay is gone.
+ */
+bool fz_paths_way_back(struct fz_paths *p, fz_time now, const struct fz_ip *local,
+	const struct fz_addr *peer, struct fz_way *ret_way) FZ_NONNULL(1, 3, 4, 5) FZ_MUST_CHECK;
 const uint64_t *fz_paths_counts(const struct fz_paths *p) FZ_NONNULL(1); /* by verdict */
 
 struct fz_paths_datagram {

@@ -99,6 +99,10 @@ static void peer_wireguard(struct net_peer *p, const struct fz_paths_rx *rx)
 	struct fz_way way;
 	if (!p->conn)
 		return;
+	if (p->wireguard) {
+		p->wireguard->receive(p, rx);
+		return;
+	}
 	switch (fz_le32_load(rx->payload.p)) {
 	case 1:
 		way = rx->way;
@@ -155,16 +159,32 @@ static void peer_send(struct net_peer *p, const struct fz_addr *to, struct fz_by
 	route(n, &from, to, pkt);
 }
 
-static void send_wireguard(struct net_peer *p, const struct fz_way *way, uint32_t type, size_t len)
+static void send_by(struct net_peer *p, const struct fz_way *way, struct fz_bytes pkt)
 {
-	uint8_t buf[4 + INIT_LEN] = { 0 };
-	size_t at = way->channel != 0 ? 4 : 0;
+	uint8_t buf[sizeof(p->net->items[0].bytes)];
+	size_t at = way->channel != 0 ? FZ_TURN_CHANNEL_HEADER : 0;
+	CHECK(at + pkt.n <= sizeof(buf));
 	if (way->channel != 0)
-		fz_turn_channel_header(way->channel, (uint16_t)len, buf);
-	fz_le32_store(buf + at, type);
-	peer_send(p, &way->remote, fz_bytes_of(buf, at + len));
+		fz_turn_channel_header(way->channel, (uint16_t)pkt.n, buf);
+	memcpy(buf + at, pkt.p, pkt.n);
+	peer_send(p, &way->remote, fz_bytes_of(buf, at + pkt.n));
 	if (p->conn)
 		fz_conn_sent(p->conn, p->net->now);
+}
+
+static void send_wireguard(struct net_peer *p, const struct fz_way *way, uint32_t type, size_t len)
+{
+	uint8_t buf[INIT_LEN] = { 0 };
+	fz_le32_store(buf, type);
+	send_by(p, way, fz_bytes_of(buf, len));
+}
+
+void net_send(struct net_peer *p, const struct fz_way *arrival, struct fz_bytes pkt)
+{
+	struct fz_way way = *arrival;
+	if (p->conn)
+		(void)!fz_conn_way(p->conn, &way);
+	send_by(p, &way, pkt);
 }
 
 /* ---- the internet -------------------------------------------------------------------------------------------- */
@@ -261,6 +281,8 @@ static void take_way(struct net_peer *p)
 	if (!fz_conn_way(p->conn, &way))
 		return;
 	p->way_at = p->net->now;
+	if (p->wireguard)
+		p->wireguard->way(p, &way);
 	p->way_is_relayed = way.channel != 0 || relay_at(p->net, &way.remote.ip) != NULL;
 }
 
@@ -275,6 +297,8 @@ static void take_events(struct net_peer *p)
 		case FZ_PATHS_HANDSHAKE:
 			p->n_handshakes++;
 			p->next_init = p->net->now;
+			if (p->wireguard)
+				p->wireguard->handshake(p);
 			break;
 		case FZ_PATHS_FAILED:
 			p->has_failed = true;
@@ -315,7 +339,10 @@ static void serve(struct net_peer *p)
 		peer_send(p, &d.remote, d.pkt);
 	}
 	take_events(p);
-	send_due(p);
+	if (p->wireguard)
+		p->wireguard->serve(p);
+	else
+		send_due(p);
 }
 
 static fz_time next_instant(const struct net *n)
@@ -329,6 +356,10 @@ static fz_time next_instant(const struct net *n)
 		const struct net_peer *p = &n->peers[i];
 		struct fz_way way;
 		at = fz_time_min(at, fz_paths_deadline(p->paths));
+		if (p->wireguard) {
+			at = fz_time_min(at, p->wireguard->deadline(p));
+			continue;
+		}
 		if (!p->conn || !fz_conn_way(p->conn, &way))
 			continue;
 		at = fz_time_min(at, p->next_init);

@@ -40,9 +40,20 @@ struct net_box {
 };
 
 struct net;
+struct net_peer;
+
+/* What stands in for WireGuard unless the peer has none: called with the peer whose paths it uses. */
+struct net_wireguard {
+	void (*receive)(struct net_peer *p, const struct fz_paths_rx *rx);
+	void (*way)(struct net_peer *p, const struct fz_way *way); /* it changed */
+	void (*handshake)(struct net_peer *p);
+	void (*serve)(struct net_peer *p);
+	fz_time (*deadline)(const struct net_peer *p);
+};
 
 struct net_peer {
 	struct net *net;
+	const struct net_wireguard *wireguard; /* NULL: a stand-in of two messages */
 	struct fz_paths *paths;
 	struct fz_conn *conn; /* NULL: none */
 	struct fz_addr socket;
@@ -101,6 +112,8 @@ void net_free(struct net *n);
 void net_connect(struct net *n);
 /* Until the time is up, or until `done` says so (then true); NULL: time alone. */
 bool net_run(struct net *n, fz_dur length, bool (*done)(const struct net *n));
+/* A WireGuard message by the connection's way, or back by `arrival` where there is none yet. */
+void net_send(struct net_peer *p, const struct fz_way *arrival, struct fz_bytes pkt);
 /* The device changes networks: a new socket address, NAT mappings gone; its paths are reset. */
 void net_roam(struct net *n, struct net_peer *p);
 

@@ -451,6 +451,12 @@ TEST(paths, wireguard_in_channel_data_comes_with_the_way_back)
 	CHECK(rx.payload.p == pkt + 4 && rx.payload.n == 148 && rx.way.channel == 0x4000);
 	CHECK(fz_addr_equal(&rx.way.peer, &peer));
 	CHECK(fz_addr_equal(&rx.way.remote, &relays[0].addr));
+	/* WireGuard remembers the two addresses and gives them back with its answer. */
+	struct fz_way back;
+	CHECK(fz_paths_way_back(paths, now, &rx.local, &rx.way.peer, &back));
+	CHECK(back.channel == 0x4000 && fz_addr_equal(&back.remote, &relays[0].addr));
+	CHECK(fz_paths_way_back(paths, now, &local.ip, &peer, &back));
+	CHECK(back.channel == 0 && fz_addr_equal(&back.remote, &peer));
 	fz_paths_free(paths);
 }
 
