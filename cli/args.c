@@ -138,12 +138,16 @@ static bool parse_switch(const char *text, bool *ret_v)
 	static const char *const yes[] = { "", "on", "yes", "true", "1" }, *const no[] = { "off",
 		"no", "false", "0" };
 	for (size_t i = 0; i < FZ_ARRAY_LEN(yes); i++) {
-		if (strcmp(text, yes[i]) == 0)
-			return *ret_v = true, true;
+		if (strcmp(text, yes[i]) == 0) {
+			*ret_v = true;
+			return true;
+		}
 	}
 	for (size_t i = 0; i < FZ_ARRAY_LEN(no); i++) {
-		if (strcmp(text, no[i]) == 0)
-			return *ret_v = false, true;
+		if (strcmp(text, no[i]) == 0) {
+			*ret_v = false;
+			return true;
+		}
 	}
 	return false;
 }

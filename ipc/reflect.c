@@ -99,8 +99,9 @@ struct fzipc_value fzipc_reflect_get(
 	struct fzipc_value v = { .field = f };
 	const char *p = at(msg, f->offset);
 	if (f->label == PROTOBUF_C_LABEL_REPEATED) {
-		memcpy(&p, p, sizeof(p));
-		p += i * size_of(f);
+		const char *array;
+		memcpy(&array, at(msg, f->offset), sizeof(array));
+		p = array + i * size_of(f);
 	}
 	if (f->type == PROTOBUF_C_TYPE_STRING)
 		memcpy(&v.s, p, sizeof(v.s));

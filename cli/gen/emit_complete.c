@@ -173,13 +173,11 @@ static void add_valued_flags(struct text *out, const struct command *list, size_
 
 static void add_command_patterns(struct text *out, const struct command *list, size_t n)
 {
-	bool is_first = true;
 	for (size_t i = 0; i < n; i++) {
 		char *group;
 		if (is_new_group(list, i, &group))
-			text_add(out, "%s'%s'", is_first ? "" : "|", group), is_first = false;
-		text_add(out, "%s'%s'", is_first ? "" : "|", list[i].words);
-		is_first = false;
+			text_add(out, "%s'%s'", i ? "|" : "", group);
+		text_add(out, "%s'%s'", i || strchr(list[i].words, ' ') ? "|" : "", list[i].words);
 	}
 }
 
