@@ -1,6 +1,14 @@
 /*
  * Handshake messages: the bounded queue they wait in, the defence when it fills (whitepaper 5.3), and what each does
- * to its peer (5.4). A table of the states is in whitepaper 5.4 and docs/architecture.md.
+ * to its peer (5.4). The states of one peer's handshake (enum wg_handshake_state), beside its sessions:
+ *
+ *   any              we want a session, 5 s after our last   -> SENT_INITIATION   new index, retransmit timer
+ *   any              their initiation, proven and newer      -> GOT_INITIATION    endpoint moves; ours is forgotten
+ *   GOT_INITIATION   at once                                 -> ANSWERED -> NONE  response, session in `next`
+ *   SENT_INITIATION  their response                          -> ANSWERED -> NONE  session in `current`, flush
+ *   any              keys wiped, device down, new identity   -> NONE
+ *
+ * Anything else is dropped and counted. A cookie reply changes no state.
  */
 #include <string.h>
 
@@ -11,11 +19,9 @@
 #include "wg/messages.h"
 #include "wg/peer.h"
 
-bool wg_handshakes_put(
-	struct wg_device *d, fz_time now, struct fz_bytes msg, const struct wg_endpoint *from)
+bool wg_handshakes_put(struct wg_device *d, struct fz_bytes msg, const struct wg_endpoint *from)
 {
 	struct wg_handshake_queue *q = &d->handshakes;
-	(void)now;
 	if (q->n == WG_MAX_HANDSHAKES)
 		return false;
 	struct wg_queued_handshake *slot = &q->slots[(q->head + q->n++) % WG_MAX_HANDSHAKES];

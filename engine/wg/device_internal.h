@@ -84,8 +84,8 @@ static inline void wg_device_drop(struct wg_device *d, enum wg_drop why, uint64_
 }
 
 /* device_handshake.c: the queue. _put: false if it is full. */
-bool wg_handshakes_put(struct wg_device *d, fz_time now, struct fz_bytes msg,
-	const struct wg_endpoint *from) FZ_NONNULL(1, 4) FZ_MUST_CHECK;
+bool wg_handshakes_put(struct wg_device *d, struct fz_bytes msg, const struct wg_endpoint *from)
+	FZ_NONNULL(1, 3) FZ_MUST_CHECK;
 /* Handles the oldest message; true if there is an answer to send at once. The queue is not empty. */
 bool wg_handshakes_handle_one(struct wg_device *d, struct fz_now now, struct wg_output *ret_out)
 	FZ_NONNULL(1, 3) FZ_MUST_CHECK;

@@ -26,9 +26,12 @@ void wg_peer_set_endpoint(struct wg_peer *p, const struct fz_addr *remote)
 {
 	bool is_first = p->endpoint.remote.ip.family == FZ_NO_FAMILY;
 	p->endpoint = (struct wg_endpoint){ .remote = *remote };
-	/* A keepalive that had nowhere to go until now. */
-	if (is_first && p->device->is_up && p->keepalive_seconds > 0)
+	if (!p->device->is_up)
+		return;
+	/* What had nowhere to go until now, or went nowhere. */
+	if (is_first && p->keepalive_seconds > 0)
 		wg_peer_want_keepalive(p);
+	wg_peer_want_flush(p);
 }
 
 bool wg_peer_endpoint(const struct wg_peer *p, struct wg_endpoint *ret_ep)

@@ -26,8 +26,8 @@ static enum wg_drop check_length(uint32_t type, size_t n)
 	return n < want ? WG_DROP_SHORT : n > want ? WG_DROP_TYPE : WG_KEEP;
 }
 
-static enum wg_drop queue_handshake(struct wg_device *d, fz_time now, uint32_t type,
-	struct fz_bytes msg, const struct wg_endpoint *from)
+static enum wg_drop queue_handshake(
+	struct wg_device *d, uint32_t type, struct fz_bytes msg, const struct wg_endpoint *from)
 {
 	const struct wg_device_secret *s = d->secret;
 	if (!s->self.is_set)
@@ -40,7 +40,7 @@ static enum wg_drop queue_handshake(struct wg_device *d, fz_time now, uint32_t t
 	} else if (!wg_cookie_check_mac1(&s->checker, msg)) {
 		return WG_DROP_MAC1;
 	}
-	return wg_handshakes_put(d, now, msg, from) ? WG_DROP_QUEUED : WG_DROP_QUEUE_FULL;
+	return wg_handshakes_put(d, msg, from) ? WG_DROP_QUEUED : WG_DROP_QUEUE_FULL;
 }
 
 /* The segments of a train mostly belong to one session: the last answer is kept. */
@@ -98,7 +98,7 @@ static enum wg_drop classify(struct wg_device *d, fz_time now, struct wg_rx_trai
 	if (why != WG_KEEP)
 		return why;
 	if (type != WG_MESSAGE_DATA)
-		return queue_handshake(d, now, type, fz_span_bytes(pkt), &t->from);
+		return queue_handshake(d, type, fz_span_bytes(pkt), &t->from);
 	const struct wg_msg_data *m = (const struct wg_msg_data *)pkt.p;
 	struct wg_keypair *k = NULL;
 	why = find_keypair(d, now, fz_le32_get(m->receiver), last, &k);

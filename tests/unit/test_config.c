@@ -174,6 +174,35 @@ TEST(config, nothing_overtakes_a_packet_that_waits)
 	sim_pair_free(p);
 }
 
+TEST(config, a_new_endpoint_is_tried_at_once_for_what_waits)
+{
+	struct sim_pair *p = sim_pair_new(14);
+	struct fz_addr nowhere = sim_addr(77, 1);
+	wg_peer_set_endpoint(p->peer_b, &nowhere);
+	CHECK_INT(sim_pair_ping(p, true, 64), WG_DROP_STAGE);
+	sim_pair_wait(p, FZ_SECONDS(7));
+	CHECK_UINT(p->n_got_b, 0);
+	p->peer_b->initiation_allowed = (fz_time){ 0 };
+	wg_peer_set_endpoint(p->peer_b, &p->b.addr);
+	sim_pair_pump(p);
+	CHECK_UINT(p->n_got_b, 1);
+	sim_pair_free(p);
+}
+
+TEST(config, a_keepalive_waits_for_an_endpoint)
+{
+	struct sim_pair *p = sim_pair_new(15);
+	wg_device_remove_peer(p->a.device, p->peer_b);
+	p->peer_b = sim_engine_add(&p->a, &p->b, 2, NULL);
+	wg_peer_set_keepalive(p->peer_b, 10, p->now);
+	sim_pair_wait(p, FZ_SECONDS(60));
+	CHECK_UINT(p->n_sent_a, 0);
+	wg_peer_set_endpoint(p->peer_b, &p->b.addr);
+	sim_pair_pump(p);
+	CHECK(p->peer_b->current != NULL);
+	sim_pair_free(p);
+}
+
 TEST(config, events_of_a_removed_peer_are_taken_back)
 {
 	struct sim_pair *p = sim_pair_new(10);
