@@ -1,5 +1,5 @@
 /* See packet.h: slow and obvious on purpose. */
-#include "support/packet.h"
+#include "tests/support/packet.h"
 
 #include <string.h>
 
