@@ -43,7 +43,9 @@ struct fz_ice *fz_ice_new(const struct fz_ice_params *params)
 	a->selected = -1;
 	a->tag = params->tag;
 	a->timing = params->timing;
-	a->random(a->user, fz_span_of(&a->tie_breaker, sizeof(a->tie_breaker)));
+	fz_be64 tie_breaker;
+	a->random(a->user, fz_span_of(tie_breaker.b, sizeof(tie_breaker.b)));
+	a->tie_breaker = fz_be64_get(tie_breaker);
 	return a;
 }
 

@@ -1,5 +1,5 @@
 # Ways to peers. sim/path_relay.c is a TURN server, sim/path_net.c an internet with NATs, both in virtual time.
-foreach(name stun candidate ice turn paths)
+foreach(name stun candidate ice turn paths recorded)
   fz_test(${name} SOURCES ${CMAKE_CURRENT_LIST_DIR}/test_${name}.c ${CMAKE_CURRENT_LIST_DIR}/../sim/path_relay.c
     DEPS fz::path)
 endforeach()
