@@ -30,6 +30,10 @@ int fzctl_connect(struct fzctl_run *run)
 			"firezonectl: the daemon is older (protocol %u.%u, not %u.%u); some things "
 			"may be missing.\n",
 			hello->major, hello->minor, FZIPC_MAJOR, FZIPC_MINOR);
+	if (run->is_verbose)
+		fprintf(stderr, "firezonectl: firezoned %s at %s, protocol %u.%u%s\n",
+			hello->daemon_version ? hello->daemon_version : "?", run->socket,
+			hello->major, hello->minor, hello->service_mode ? ", service mode" : "");
 	return FZCTL_OK;
 }
 

@@ -97,7 +97,7 @@ static const char *group_hint(char *buf, size_t cap)
 	char user[64];
 	gid_t primary = pw->pw_gid;
 	snprintf(user, sizeof(user), "%s", pw->pw_name);
-	const struct group *g = getgrnam("firezone");
+	const struct group *g = getgrnam(FZIPC_GROUP);
 	if (!g)
 		return "The group firezone does not exist: is Firezone installed properly? Or run "
 		       "it with sudo.";
@@ -114,7 +114,7 @@ static const char *group_hint(char *buf, size_t cap)
 
 static bool is_in_group_now(void)
 {
-	const struct group *g = getgrnam("firezone");
+	const struct group *g = getgrnam(FZIPC_GROUP);
 	gid_t groups[256];
 	int n = getgroups(256, groups);
 	if (!g)

@@ -10,7 +10,6 @@
 #include <unistd.h>
 
 #include "cli/run.h"
-#include "ipc/io/server.h"
 
 static void look_around(struct fzctl_run *run)
 {
@@ -23,8 +22,9 @@ static void look_around(struct fzctl_run *run)
 		run->is_tty && !(no_color && *no_color) && !(term && strcmp(term, "dumb") == 0);
 	if (run->is_tty && ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0)
 		run->columns = size.ws_col;
-	if (run->is_tty && columns && atoi(columns) > 0)
-		run->columns = (unsigned)atoi(columns);
+	unsigned long wide = columns ? strtoul(columns, NULL, 10) : 0;
+	if (run->is_tty && wide > 0 && wide < 10000)
+		run->columns = (unsigned)wide;
 	run->socket = socket && *socket ? socket : FZIPC_SOCKET_PATH;
 }
 

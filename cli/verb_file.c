@@ -144,6 +144,21 @@ int fzctl_hook_token_import(struct fzctl_run *run)
 	return fzctl_call_and_print(run, fd);
 }
 
+int fzctl_hook_token_remove(struct fzctl_run *run);
+
+/* A person is asked first; a script is not. */
+int fzctl_hook_token_remove(struct fzctl_run *run)
+{
+	bool asks = !run->says_yes && run->is_tty && isatty(STDIN_FILENO) == 1;
+	if (asks) {
+		char answer[8] = "";
+		fputs("Forget the token and leave service mode? [y/N] ", stderr);
+		if (!fgets(answer, sizeof(answer), stdin) || (answer[0] != 'y' && answer[0] != 'Y'))
+			return FZCTL_FAILED;
+	}
+	return fzctl_call_and_print(run, -1);
+}
+
 /* ---- bug-report ---- */
 
 struct report {

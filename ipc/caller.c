@@ -7,7 +7,6 @@
 #include "base/alloc.h"
 #include "base/assert.h"
 #include "ipc/frame.h"
-#include "ipc/serve.h"
 #include "ipc/wire.h"
 
 #define MAX_FIELDS (1u << 20)

@@ -12,9 +12,13 @@
 
 #include "base/attr.h"
 
+#define FZIPC_SOCKET_PATH    "/run/firezone/firezoned.sock"
+#define FZIPC_GROUP          "firezone" /* its members may call */
 #define FZIPC_MAGIC          "FZRP"
 #define FZIPC_MAJOR          1u
 #define FZIPC_MINOR          0u
+/* Calls at once on one connection. */
+#define FZIPC_MAX_STREAMS    16
 /* The longest timeout a client may ask for. */
 #define FZIPC_MAX_TIMEOUT_MS (3600u * 1000u)
 

@@ -17,13 +17,12 @@
 #include "ipc/call.h"
 #include "ipc/rule.h"
 
-#define FZIPC_MAX_STREAMS 16
-#define FZIPC_MAX_CREDIT  256u
-#define FZIPC_HELLO_TIME  FZ_SECONDS(5)
-#define FZIPC_IDLE_TIME   FZ_SECONDS(60)
+#define FZIPC_MAX_CREDIT 256u
+#define FZIPC_HELLO_TIME FZ_SECONDS(5)
+#define FZIPC_IDLE_TIME  FZ_SECONDS(60)
 /* Above this no more is read from a connection, and its streams count as behind. */
-#define FZIPC_OUT_FULL    (256u << 10)
-#define FZIPC_OUT_MAX     (FZIPC_FRAME_MAX_TO_CLIENT + FZIPC_OUT_FULL)
+#define FZIPC_OUT_FULL   (256u << 10)
+#define FZIPC_OUT_MAX    (FZIPC_FRAME_MAX_TO_CLIENT + FZIPC_OUT_FULL)
 
 /* Calls of one user: one bucket for all and one for each method. Shared by the user's connections. */
 struct fzipc_rates {

@@ -501,10 +501,12 @@ void emit_completions_c(const struct model *m, struct text *out)
 		struct text script = { 0 };
 		scripts[i].emit(m, &script);
 		text_add(out, "\nconst char fzctl_completion_%s[] =\n", scripts[i].name);
-		for (char *line = strtok(script.p, "\n"); line; line = strtok(NULL, "\n")) {
+		for (const char *line = script.p; *line;) {
+			size_t n = strcspn(line, "\n");
 			text_add(out, "\t");
-			text_add_c(out, text_format("%s\n", line));
+			text_add_c(out, text_format("%.*s\n", (int)n, line));
 			text_add(out, "\n");
+			line += n + (line[n] == '\n');
 		}
 		text_add(out, "\t;\n");
 	}

@@ -64,10 +64,15 @@ static void check_promises(const struct model *m, const char *path)
 	unsigned broken = 0;
 	char *released = read_all(file, &len);
 	fclose(file);
-	for (char *line = strtok(released, "\n"); line; line = strtok(NULL, "\n")) {
-		if (strncmp(line, "rule ", 5) == 0 || strstr(now.p, text_format("\n%s\n", line)))
+	for (const char *line = released; *line;) {
+		size_t n = strcspn(line, "\n");
+		char *promise = text_format("%.*s", (int)n, line);
+		line += n + (line[n] == '\n');
+		if (n == 0 || strncmp(promise, "rule ", 5) == 0 ||
+			strstr(now.p, text_format("\n%s\n", promise)))
 			continue;
-		fprintf(stderr, "ipc/firezone.proto: released and now gone or changed: %s\n", line);
+		fprintf(stderr, "ipc/firezone.proto: released and now gone or changed: %s\n",
+			promise);
 		broken++;
 	}
 	if (broken > 0)

@@ -14,9 +14,8 @@
 #include "ipc/reflect.h"
 #include "ipc/wire.h"
 
-#define DEFAULT_PATH "/run/firezone/firezoned.sock"
-#define ANSWER_MAX   (64u << 20)
-#define REQUEST_MAX  (1u << 20)
+#define ANSWER_MAX  (64u << 20)
+#define REQUEST_MAX (1u << 20)
 
 struct firezone_client {
 	struct fzipc_link *link;
@@ -290,7 +289,7 @@ FIREZONE_EXPORT enum firezone_result firezone_client_open(
 	const char *environment = getenv("FIREZONE_SOCKET");
 	const char *path = o.socket_path                 ? o.socket_path
 			   : environment && *environment ? environment
-							 : DEFAULT_PATH;
+							 : FZIPC_SOCKET_PATH;
 	fz_time deadline = FZ_NEVER;
 	if (o.timeout_ms > 0)
 		deadline = fz_time_add(fzipc_link_now(), FZ_MILLISECONDS(o.timeout_ms));

@@ -24,9 +24,6 @@
 #include "ipc/rule.h"
 #include "ipc/serve.h"
 
-#define FZIPC_SOCKET_PATH "/run/firezone/firezoned.sock"
-#define FZIPC_GROUP       "firezone"
-
 /* How much one server takes on. Zeroed members take the default in brackets. */
 struct fzipc_limits {
 	unsigned connections; /* [64] of all users */

@@ -438,7 +438,7 @@ static const struct option options[] = { { "socket", required_argument, NULL, 's
 	{ "signed-in", no_argument, NULL, 'i' }, { "owner", required_argument, NULL, 'o' },
 	{ "mode", required_argument, NULL, 'c' }, { "memory", required_argument, NULL, 'l' },
 	{ "state", required_argument, NULL, 'S' }, { "per-user", required_argument, NULL, 'u' },
-	{ 0 } };
+	{ "listen-fd", required_argument, NULL, 'f' }, { 0 } };
 
 static void parse(
 	int argc, char **argv, struct fake *f, struct fzipc_server_config *c, mode_t *ret_mode)
@@ -456,6 +456,7 @@ static void parse(
 		case 'c': *ret_mode = (mode_t)strtoul(optarg, NULL, 8); break;
 		case 'l': c->limits.memory = strtoul(optarg, NULL, 10); break;
 		case 'S': f->state = optarg; break;
+		case 'f': c->listen_fd = (int)strtol(optarg, NULL, 10); break;
 		case 'u': c->limits.per_user = (unsigned)strtoul(optarg, NULL, 10); break;
 		default: exit(2);
 		}

@@ -23,6 +23,11 @@ MEMBER, OTHER_MEMBER, OUTSIDER = 61001, 61002, 61003
 ERROR_CODES = {}
 
 
+def is_sanitized():
+    with open(FAKE, "rb") as f:
+        return b"__asan_" in f.read()
+
+
 def skip(why):
     print("skipped:", why)
     sys.exit(77)

@@ -33,7 +33,7 @@ def test_a_frame_of_four_gigabytes_is_refused_without_memory():
         c = fz.Raw(d.path)
         c.send(struct.pack("<I", 0xffffffff) + b"x" * 1000)
         assert c.error_code() == "BAD_FRAME"
-        assert int(d.stats()["maxrss_kib"]) < 16 * 1024 and served(d)
+        assert int(d.stats()["maxrss_kib"]) < (256 if fz.is_sanitized() else 16) * 1024 and served(d)
 
 
 def test_a_frame_one_byte_above_the_limit_is_refused():
@@ -297,7 +297,7 @@ def test_a_thousand_connections_leave_room_for_status():
     print(f"     accepted {stats['accepted']}, turned away {stats['turned_away']}; status p50 {times[75] * 1e3:.1f} ms, "
           f"p99 {times[148] * 1e3:.1f} ms; daemon {stats['maxrss_kib']} KiB at most")
     assert int(stats["accepted"]) + int(stats["turned_away"]) >= 1000
-    assert int(stats["maxrss_kib"]) < 32 * 1024
+    assert int(stats["maxrss_kib"]) < 32 * 1024 or fz.is_sanitized()
 
 
 def test_a_second_daemon_refuses_and_a_stale_socket_is_replaced():
@@ -311,6 +311,25 @@ def test_a_second_daemon_refuses_and_a_stale_socket_is_replaced():
         d.process = fz.subprocess.Popen([fz.FAKE, "--socket", d.path], stdout=fz.subprocess.PIPE, text=True)
         assert d.process.stdout.readline() == "ready\n"
         assert served(d)
+
+
+def test_a_socket_that_was_handed_in_is_served():
+    directory = fz.tempfile.mkdtemp(prefix="fz-ipc-")
+    s = socket.socket(socket.AF_UNIX)
+    s.bind(directory + "/s.sock")
+    s.listen()
+
+    def start(fd):
+        return fz.subprocess.Popen([fz.FAKE, "--socket", directory + "/s.sock", "--listen-fd", str(fd)], pass_fds=[fd],
+                                   stdout=fz.subprocess.PIPE, stderr=fz.subprocess.PIPE, text=True)
+    p = start(s.fileno())
+    assert p.stdout.readline() == "ready\n"
+    assert fz.cli(directory + "/s.sock", "status").returncode == 0
+    p.terminate()
+    assert p.wait(10) == 0 and os.path.exists(directory + "/s.sock"), "what it did not make it does not remove"
+    p = start(os.open("/dev/null", os.O_RDWR))
+    assert p.wait(10) == 1, "only a listening Unix socket will do"
+    fz.shutil.rmtree(directory)
 
 
 def test_a_directory_others_can_write_to_is_refused_on_both_sides():

@@ -1,1 +1,2 @@
 fz_test(io SOURCES ${CMAKE_CURRENT_LIST_DIR}/test_io.c DEPS fz::io seccomp LABELS netns)
+fz_test(plane SOURCES ${CMAKE_CURRENT_LIST_DIR}/test_plane.c DEPS fz::io LABELS "netns;matrix")

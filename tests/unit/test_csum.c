@@ -1,5 +1,5 @@
 /* The checksum against a byte-wise one, at every length and alignment that the fast paths tell apart. */
-#include "offload/csum.h"
+#include "offload/csum_isa.h"
 #include "support/test.h"
 
 static uint16_t plain_sum(const uint8_t *p, size_t n)
@@ -60,6 +60,29 @@ TEST(csum, copying_sums_the_same_and_writes_those_bytes_alone)
 			CHECK(dst[15 + at] == 0xa5 && dst[16 + at + n] == 0xa5);
 		}
 	}
+}
+
+TEST(csum, the_plain_and_the_wide_form_agree)
+{
+#if defined(__x86_64__)
+	if (!fz_csum_has_avx2())
+		TEST_SKIP_ALLOWED("this CPU has no AVX2");
+	static uint8_t src[3000], a[3000], b[3000];
+	struct test_rng rng = { 6 };
+	test_rng_fill(&rng, src, sizeof(src));
+	for (size_t n = 0; n <= 2900; n += n < 700 ? 1 : 37) {
+		struct fz_bytes in = fz_bytes_of(src + n % 64, n);
+		uint64_t seed = test_rng_next(&rng);
+		uint16_t want = fz_csum_fold(fz_csum_add_plain(seed, in));
+		CHECK(same_sum(fz_csum_fold(fz_csum_add_avx2(seed, in)), want));
+		CHECK(same_sum(fz_csum_fold(fz_csum_copy_plain(seed, a, in)), want));
+		CHECK(same_sum(fz_csum_fold(fz_csum_copy_avx2(seed, b, in)), want));
+		CHECK_MEM(a, in.p, n);
+		CHECK_MEM(b, in.p, n);
+	}
+#else
+	TEST_SKIP_ALLOWED("the wide form is for x86-64");
+#endif
 }
 
 TEST(csum, the_longest_packet_of_all_ones_does_not_overflow)

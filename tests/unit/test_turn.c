@@ -407,6 +407,90 @@ TEST(turn, a_channel_is_bound_again_every_5_minutes_while_data_arrives_and_lapse
 	fz_turn_free(r.t);
 }
 
+TEST(turn, a_peer_the_server_refuses_is_asked_for_once_a_minute)
+{
+	allocated(&r);
+	struct fz_addr a = addr("192.168.1.1:1"), b = addr("203.0.113.5:1");
+	r.relay.refuses_bind = 403;
+	CHECK_UINT(fz_turn_channel(r.t, &a, r.now), 0x4000); /* optimistic */
+	turn_around(&r);
+	for (unsigned i = 0; i < 59; i++) {
+		CHECK_UINT(fz_turn_channel(r.t, &a, r.now), 0);
+		run(&r, FZ_SECONDS(1));
+	}
+	CHECK_UINT(r.relay.n_seen[FZ_STUN_CHANNEL_BIND], 1);
+	r.relay.refuses_bind = 0;
+	CHECK_UINT(fz_turn_channel(r.t, &b, r.now), 0x4001);
+	run(&r, FZ_SECONDS(2));
+	CHECK_UINT(fz_turn_channel(r.t, &a, r.now), 0x4000);
+	turn_around(&r);
+	CHECK_UINT(r.relay.n_seen[FZ_STUN_CHANNEL_BIND], 3);
+	fz_turn_free(r.t);
+}
+
+TEST(turn, the_other_address_of_a_dual_stack_relay_teaches_the_other_ip_version_s_candidates)
+{
+	uint8_t buf[FZ_TURN_MESSAGE_MAX];
+	struct fz_addr to, local6 = addr("[2001:db8::7]:52625"),
+			   server6 = addr("[2001:db8::1]:3478");
+	struct fz_candidate c[FZ_TURN_SLOT_COUNT_];
+	rig_init(&r, "secret");
+	fz_turn_free(r.t);
+	struct fz_turn_params tp = { .random = random_bytes,
+		.user = &r,
+		.server4 = r.relay.addr,
+		.server6 = server6,
+		.username = "1790000000:salt",
+		.password = "secret" };
+	r.t = fz_turn_new(&tp, r.now);
+	CHECK(r.t);
+	/* The IPv6 question is answered last, when the allocation by IPv4 stands. */
+	struct fz_stun_id id6 = { { 0 } };
+	struct fz_addr nat = addr("198.51.100.1:4000");
+	for (unsigned i = 0; i < 4; i++) {
+		size_t len = fz_turn_poll(r.t, r.now, fz_span_of(buf, sizeof(buf)), &to);
+		CHECK(len > 0);
+		if (to.ip.family == FZ_IP6) {
+			memcpy(id6.b, buf + 8, sizeof(id6.b));
+			continue;
+		}
+		struct fz_stun m;
+		sim_relay_receive(&r.relay, r.now, &nat, &to, fz_bytes_of(buf, len), emit, &r);
+		CHECK_INT(fz_stun_parse(fz_bytes_of(r.answer, r.answer_len), &m), FZ_STUN_OK);
+		CHECK_INT(fz_turn_receive(r.t, r.now, &r.local, &to, &m), FZ_TURN_TAKEN);
+	}
+	CHECK_INT(fz_turn_state(r.t), FZ_TURN_ALLOCATED);
+	struct fz_writer w = fz_writer_of(fz_span_of(buf, sizeof(buf)));
+	fz_stun_begin(&w, FZ_STUN_SUCCESS, FZ_STUN_BINDING, &id6);
+	fz_stun_put_addr(&w, FZ_STUN_XOR_MAPPED_ADDRESS, &local6);
+	struct fz_stun m;
+	CHECK_INT(fz_stun_parse(fz_bytes_of(buf, fz_stun_finish(&w)), &m), FZ_STUN_OK);
+	CHECK_INT(fz_turn_receive(r.t, r.now, &local6, &server6, &m), FZ_TURN_TAKEN);
+	fz_turn_candidates(r.t, c);
+	CHECK(fz_addr_equal(&c[FZ_TURN_HOST6].addr, &local6));
+	CHECK(c[FZ_TURN_HOST4].addr.ip.family == FZ_IP4 && c[FZ_TURN_RELAY4].addr.port != 0);
+	CHECK(fz_addr_equal(fz_turn_server(r.t), &r.relay.addr));
+	fz_turn_free(r.t);
+}
+
+TEST(turn, a_silent_second_address_is_no_reason_to_leave_a_relay)
+{
+	rig_init(&r, "secret");
+	fz_turn_free(r.t);
+	struct fz_turn_params tp = { .random = random_bytes,
+		.user = &r,
+		.server4 = r.relay.addr,
+		.server6 = addr("[2001:db8::1]:3478"),
+		.username = "1790000000:salt",
+		.password = "secret" };
+	r.t = fz_turn_new(&tp, r.now);
+	CHECK(r.t);
+	run(&r, FZ_SECONDS(
+			60)); /* the simulated one takes what goes to IPv6 for a peer's data, and drops it */
+	CHECK_INT(fz_turn_state(r.t), FZ_TURN_ALLOCATED);
+	fz_turn_free(r.t);
+}
+
 TEST(turn, numbers_are_limited_and_reused_after_15_minutes)
 {
 	allocated(&r);
