@@ -14,6 +14,8 @@
 #define FZ_CACHELINE          64
 #define FZ_ALIGNED(n)         __attribute__((aligned(n)))
 #define FZ_UNINITIALIZED      __attribute__((uninitialized))
+/* For one function alone, called where the CPU has it. */
+#define FZ_TARGET(isa)        __attribute__((target(isa)))
 
 /*
  * FZ_FREED_BY tells gcc's analyzer which function releases the returned object, FZ_READS and FZ_WRITES how far a
