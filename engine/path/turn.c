@@ -487,7 +487,7 @@ static void take_refusal(struct fz_turn *t, fz_time now, struct turn_request *r)
 	uint16_t method = r->method, channel = r->channel;
 	r->in_use = false;
 	if (method == FZ_STUN_CHANNEL_BIND)
-		turn_channel_refused(t, channel);
+		turn_channel_refused(t, channel, now);
 	else if (method == FZ_STUN_REFRESH && t->state == FZ_TURN_ALLOCATED &&
 		 ++t->n_mismatches <= MAX_MISMATCHES)
 		allocate(t, now);

@@ -10,11 +10,19 @@
 #define REFRESH_AFTER  FZ_SECONDS(5 * 60)
 #define LAPSES_AFTER   FZ_SECONDS(10 * 60)
 #define REUSABLE_AFTER FZ_SECONDS(15 * 60)
+#define ASK_AGAIN_AFTER                                                                            \
+	FZ_SECONDS(60) /* servers refuse some peers for good, private addresses mostly */
 
 static bool has_lapsed(const struct turn_channel *c, fz_time now)
 {
 	return c->state == TURN_CHANNEL_BOUND &&
 	       fz_time_reached(now, fz_time_add(c->bound_at, LAPSES_AFTER));
+}
+
+static bool is_refused(const struct turn_channel *c, fz_time now)
+{
+	return c->state == TURN_CHANNEL_REFUSED &&
+	       !fz_time_reached(now, fz_time_add(c->bound_at, ASK_AGAIN_AFTER));
 }
 
 static bool is_reusable(const struct turn_channel *c, fz_time now)
@@ -73,7 +81,9 @@ uint16_t fz_turn_channel(struct fz_turn *t, const struct fz_addr *peer, fz_time 
 			return 0;
 		*c = (struct turn_channel){ .peer = *peer };
 		want(t, c, now);
-	} else if (has_lapsed(c, now)) {
+	} else if (is_refused(c, now)) {
+		return 0;
+	} else if (has_lapsed(c, now) || c->state == TURN_CHANNEL_REFUSED) {
 		want(t, c, now);
 	}
 	return (uint16_t)(FZ_TURN_CHANNEL_FIRST + (c - t->channels));
@@ -85,7 +95,8 @@ static fz_time due_at(const struct turn_channel *c)
 		return FZ_NEVER;
 	switch (c->state) {
 	case TURN_CHANNEL_WANTED: return c->bound_at;
-	case TURN_CHANNEL_BINDING: return FZ_NEVER;
+	case TURN_CHANNEL_BINDING:
+	case TURN_CHANNEL_REFUSED: return FZ_NEVER;
 	case TURN_CHANNEL_BOUND: break;
 	}
 	return c->has_received ? fz_time_add(c->bound_at, REFRESH_AFTER) : FZ_NEVER;
@@ -124,12 +135,12 @@ void turn_channel_bound(struct fz_turn *t, uint16_t index, fz_time now)
 	t->channels_due = now;
 }
 
-void turn_channel_refused(struct fz_turn *t, uint16_t index)
+void turn_channel_refused(struct fz_turn *t, uint16_t index, fz_time now)
 {
 	fz_assert(index < t->n_channels);
-	/* The number stays with the slot; another peer may try it. */
-	t->channels[index] = (struct turn_channel){ .state = TURN_CHANNEL_WANTED };
-	t->channels_due = (fz_time){ 0 };
+	t->channels[index].state = TURN_CHANNEL_REFUSED;
+	t->channels[index].bound_at = now;
+	t->channels_due = now;
 }
 
 void turn_channels_forget(struct fz_turn *t)

@@ -26,12 +26,17 @@ struct turn_request {
 	fz_dur delay;
 };
 
-enum turn_channel_state { TURN_CHANNEL_WANTED, TURN_CHANNEL_BINDING, TURN_CHANNEL_BOUND };
+enum turn_channel_state {
+	TURN_CHANNEL_WANTED,
+	TURN_CHANNEL_BINDING,
+	TURN_CHANNEL_BOUND,
+	TURN_CHANNEL_REFUSED
+};
 
 struct turn_channel {
 	struct fz_addr peer; /* family 0: the slot is free */
 	enum turn_channel_state state;
-	fz_time bound_at; /* or asked for */
+	fz_time bound_at; /* or asked for, or refused */
 	bool has_received; /* since it was bound */
 };
 
@@ -65,6 +70,6 @@ struct turn_request *turn_request_start_maybe(
 void turn_channels_schedule(struct fz_turn *t, fz_time now);
 void turn_channel_bound(struct fz_turn *t, uint16_t index, fz_time now);
 /* The server refused this binding. */
-void turn_channel_refused(struct fz_turn *t, uint16_t index);
+void turn_channel_refused(struct fz_turn *t, uint16_t index, fz_time now);
 /* A new allocation knows no channels: those still in use are bound again on demand. */
 void turn_channels_forget(struct fz_turn *t);

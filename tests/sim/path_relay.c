@@ -159,6 +159,10 @@ static void bind_channel(struct answer *a, fz_time now)
 		refuse(a, a->client->has_allocation ? 400 : 437);
 		return;
 	}
+	if (a->r->refuses_bind != 0) {
+		refuse(a, a->r->refuses_bind);
+		return;
+	}
 	for (size_t i = 0; i < SIM_RELAY_CHANNELS; i++) {
 		struct sim_relay_channel *ch = &a->client->channels[i];
 		bool is_number = ch->number == a->m->channel;

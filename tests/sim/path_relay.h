@@ -41,6 +41,7 @@ struct sim_relay {
 	bool lies; /* answers carry a wrong signature */
 	uint32_t nonce_lives; /* requests; 0: forever */
 	uint16_t refuses_allocate; /* an error code; 0: does not */
+	uint16_t refuses_bind; /* likewise */
 	uint32_t lifetime; /* seconds; 0: 600 */
 	uint16_t next_port;
 	uint64_t rng;
