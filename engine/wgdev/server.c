@@ -79,6 +79,9 @@ static bool step_input(struct client *c)
 	else
 		uapi_client_end(c->uapi); /* it hung up, one way or the other */
 	fz_plane_unlock(s->p.plane);
+	/* Bytes left unread would turn our hanging up into a reset at the other end. */
+	if (n > 0 && uapi_client_want(c->uapi) == UAPI_WANT_CLOSE)
+		used = (size_t)n;
 	if (used > 0 && recv(c->source.fd, s->input, used, MSG_DONTWAIT) != (ssize_t)used)
 		uapi_client_end(c->uapi);
 	if (n > 0)
