@@ -131,8 +131,7 @@ void emit_client_h(const struct model *m, struct text *out)
 		      "ipc/firezone.proto; included by\n"
 		      " * <firezone/client.h>. Pointers that are NULL and has_... that are false "
 		      "mean: not said. Members are only\n"
-		      " * ever added, at the end.\n */\n#ifndef FIREZONE_MESSAGES_H\n#define "
-		      "FIREZONE_MESSAGES_H\n\n"
+		      " * ever added, at the end.\n */\n#pragma once\n\n"
 		      "#include <stdbool.h>\n#include <stddef.h>\n#include <stdint.h>\n\n"
 		      "#ifdef __cplusplus\nextern \"C\" {\n#endif\n\nstruct firezone_client;\n\n");
 	add_types(out, m);
@@ -158,7 +157,7 @@ void emit_client_h(const struct model *m, struct text *out)
 		add_prototype(out, m->served[i]);
 		text_add(out, ";\n");
 	}
-	text_add(out, "\n#ifdef __cplusplus\n}\n#endif\n\n#endif\n");
+	text_add(out, "\n#ifdef __cplusplus\n}\n#endif\n");
 }
 
 static void add_table(struct text *out, const struct message *m)

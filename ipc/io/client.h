@@ -5,8 +5,7 @@
  * their answers arrive in callbacks, run by firezone_client_process (for event loops) or firezone_client_wait.
  * Before a byte is sent the library makes sure that the socket, its directory and the process behind it are root's.
  */
-#ifndef FIREZONE_CLIENT_H
-#define FIREZONE_CLIENT_H
+#pragma once
 
 #include <firezone/messages.h>
 #include <stdbool.h>
@@ -73,6 +72,4 @@ const char *firezone_client_version(void);
 
 #ifdef __cplusplus
 }
-#endif
-
 #endif
