@@ -81,6 +81,9 @@ TEST(noise, both_sides_end_with_the_same_two_keys)
 	CHECK(receive(&t, &first));
 	CHECK(respond(&t, &second));
 	CHECK(wg_noise_read_response(&t.i.self, &t.i.peer, &second));
+	/* The static-static secret is kept, and the same. */
+	CHECK(t.i.peer.has_static_static && t.r.peer.has_static_static);
+	CHECK_MEM(&t.i.peer.static_static, &t.r.peer.static_static, 32);
 	wg_noise_derive(&t.i.peer, true, &i);
 	wg_noise_derive(&t.r.peer, false, &r);
 	CHECK_MEM(i.send.b, r.receive.b, 32);

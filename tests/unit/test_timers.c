@@ -116,9 +116,8 @@ TEST(timers, initiations_are_five_seconds_apart_whatever_is_asked)
 TEST(timers, a_silent_receiver_answers_after_ten_seconds)
 {
 	struct sim_pair *p = connected(5);
-	uint32_t before = p->n_sent_b;
 	sim_pair_wait(p, FZ_SECONDS(60)); /* let both fall silent */
-	before = p->n_sent_b;
+	uint32_t before = p->n_sent_b;
 	uint32_t before_a = p->n_sent_a;
 	CHECK_INT(sim_pair_ping(p, true, 64), WG_KEEP);
 	sim_pair_wait(p, FZ_NANOSECONDS(UINT64_C(10000000000) - 1));
@@ -267,6 +266,62 @@ TEST(timers, the_last_minute_rekey_is_asked_for_once)
 		p->peer_b->wants_initiation = false;
 		p->peer_b->initiation_allowed = (fz_time){ 0 };
 	}
+	sim_pair_free(p);
+}
+
+TEST(timers, every_session_has_a_last_minute_rekey_of_its_own)
+{
+	struct sim_pair *p = connected(19);
+	sim_pair_wait(p, FZ_SECONDS(100));
+	for (int i = 0; i < 3; i++) {
+		uint64_t born = p->peer_b->current->born.ns;
+		p->now.wall.ns += 1000000000;
+		p->now.at.ns = born + UINT64_C(165000000000);
+		CHECK_INT(sim_pair_ping(p, false, 64), WG_KEEP);
+		CHECK_UINT(p->peer_b->current->born.ns, p->now.at.ns);
+	}
+	sim_pair_free(p);
+}
+
+TEST(timers, a_train_that_never_left_expects_no_answer)
+{
+	struct sim_pair *p = connected(20);
+	sim_pair_wait(p, FZ_SECONDS(30));
+	uint8_t inner[64];
+	size_t n = sim_write_ip4(fz_span_of(inner, sizeof(inner)), 1, 2, 20, 0);
+	uint32_t sent = p->n_sent_a;
+	struct wg_tx_claim c;
+	CHECK_INT(wg_tx_claim(p->a.device, p->now, fz_bytes_of(inner, n), 1, &c), WG_KEEP);
+	wg_tx_sent(p->a.device, p->now, &c, 0, false, true);
+	sim_pair_wait(p, FZ_SECONDS(60));
+	CHECK_UINT(p->n_sent_a, sent);
+	sim_pair_free(p);
+}
+
+TEST(timers, a_retry_within_five_seconds_of_a_response_is_not_sent_nor_repeated)
+{
+	struct sim_pair *p = sim_pair_new(21);
+	wg_peer_start_handshake(p->peer_b, p->now);
+	sim_pair_wait_unplugged(p, FZ_SECONDS(3)); /* ours is lost */
+	CHECK_UINT(p->n, 1);
+	p->n = 0;
+	wg_peer_start_handshake(p->peer_a, p->now);
+	sim_pair_poll(p);
+	struct sim_datagram theirs = sim_pair_take(p, 0);
+	(void)sim_engine_receive(&p->a, p->now, &theirs);
+	sim_pair_poll(p);
+	CHECK_UINT(p->n, 1);
+	CHECK_UINT(sim_type_of(&p->wire[0]), 2); /* and so is our response */
+	uint32_t sent = p->n_sent_a;
+	sim_pair_wait_unplugged(p, FZ_MILLISECONDS(2400));
+	CHECK_UINT(p->n_sent_a, sent);
+	CHECK_UINT(p->peer_b->timers.n_attempts, 1);
+	wg_peer_start_handshake(p->peer_b, p->now);
+	sim_pair_wait_unplugged(p, FZ_MILLISECONDS(2500));
+	CHECK_UINT(p->n_sent_a, sent);
+	wg_device_down(p->b.device); /* whose own retries would interfere */
+	sim_pair_wait_unplugged(p, FZ_SECONDS(60));
+	CHECK_UINT(p->n_sent_a, sent);
 	sim_pair_free(p);
 }
 
