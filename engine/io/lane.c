@@ -13,6 +13,7 @@
 #include "io/clock.h"
 
 #define HANDSHAKE_BUDGET 4 /* messages per turn: each costs up to four X25519 */
+#define NARROW_FOR       FZ_SECONDS(60)
 #define N_SLABS          (2 * FZ_IO_DATAGRAMS + FZ_IO_FRAMES + FZ_LANE_SLABS + 1)
 
 void fz_lane_free(struct fz_lane *l)
@@ -97,6 +98,48 @@ static bool is_gso_refusal(const struct fz_io_send *s)
 	       (s->result == -EIO || s->result == -EINVAL || s->result == -EMSGSIZE);
 }
 
+bool fz_lane_may_train(const struct fz_lane *l, const struct fz_addr *remote)
+{
+	if (!l->has_udp_gso ||
+		atomic_load_explicit(&l->shared->gso_is_refused, memory_order_relaxed))
+		return false;
+	for (uint32_t i = 0; i < l->n_narrow; i++)
+		if (fz_addr_equal(&l->narrow[i].remote, remote))
+			return false;
+	return true;
+}
+
+/* A device without checksum offload refuses all trains; a path that is too narrow, or a quirk, those to one destination. */
+static void note_refusal(struct fz_lane *l, const struct fz_io_send *s)
+{
+	if (s->result == -EIO) {
+		if (!atomic_exchange(&l->shared->gso_is_refused, true))
+			fz_log(FZ_LOG_WARNING, "udp-gso-refused", "errno=%d sending=singly",
+				-s->result);
+		return;
+	}
+	uint32_t i = 0;
+	while (i < l->n_narrow && !fz_addr_equal(&l->narrow[i].remote, &s->to.remote))
+		i++;
+	bool is_known = i < l->n_narrow;
+	if (!is_known && l->n_narrow == FZ_LANE_NARROW_MAX)
+		return; /* so many narrow paths: the others are tried anew each time */
+	l->narrow[i] =
+		(struct fz_lane_narrow){ s->to.remote, fz_time_add(fz_clock_boot(), NARROW_FOR) };
+	l->n_narrow += !is_known;
+}
+
+/* Paths change: after a while trains are tried again. */
+static void forget_narrow(struct fz_lane *l, fz_time now)
+{
+	for (uint32_t i = 0; i < l->n_narrow;) {
+		if (fz_time_reached(now, l->narrow[i].until))
+			l->narrow[i] = l->narrow[--l->n_narrow];
+		else
+			i++;
+	}
+}
+
 /*
  * EIO: no checksum offload on the way. EINVAL, EMSGSIZE: a segment does not fit the path, or a quirk. Each datagram by
  * itself may be fragmented instead.
@@ -118,9 +161,7 @@ static void send_singly(struct fz_lane *l, struct fz_io_send *s)
 		l->ops->turn(l->backend, FZ_IO_FLUSH, FZ_NEVER, t);
 		last = t->sends[t->n_sends - 1].result;
 	}
-	if (last > 0 && s->result != -EMSGSIZE &&
-		!atomic_exchange(&l->shared->gso_is_refused, true))
-		fz_log(FZ_LOG_WARNING, "udp-gso-refused", "errno=%d sending=singly", -s->result);
+	note_refusal(l, s);
 	l->counters.gso_refused++;
 	s->result = last;
 	free(t);
@@ -285,10 +326,12 @@ void fz_lane_poll_device(struct fz_lane *l, struct fz_now now)
 			};
 		}
 		more = l->n_slabs == FZ_LANE_SLABS || l->turn.n_sends == FZ_IO_SENDS;
-		l->deadline = wg_device_deadline(s->device);
+		l->deadline = s->polled_until = wg_device_deadline(s->device);
 		pthread_mutex_unlock(&s->lock);
-		if (more)
+		if (more) {
 			fz_lane_flush(l);
+			fz_lane_settle(l, now); /* no turn may come that would do it */
+		}
 	}
 }
 
@@ -300,7 +343,11 @@ static void look_after_device(struct fz_lane *l, struct fz_now now)
 		return;
 	}
 	pthread_mutex_lock(&l->shared->lock);
-	bool is_due = fz_time_reached(now.at, wg_device_deadline(l->shared->device));
+	/* Earlier than the other one sleeps: it would come too late for a timer that this lane has set. */
+	fz_time deadline = wg_device_deadline(l->shared->device);
+	bool is_due = fz_time_reached(now.at, deadline) || deadline.ns < l->shared->polled_until.ns;
+	if (is_due)
+		l->shared->polled_until = deadline;
 	pthread_mutex_unlock(&l->shared->lock);
 	if (is_due) {
 		uint64_t one = 1;
@@ -328,6 +375,8 @@ int fz_lane_run(struct fz_lane *l)
 	struct fz_now now = fz_clock_now();
 	if (has_output)
 		fz_lane_settle(l, now);
+	if (l->n_narrow > 0)
+		forget_narrow(l, now.at);
 	if (l->turn.fatal)
 		return l->turn.fatal;
 	if (l->turn.n_datagrams > 0)

@@ -25,6 +25,7 @@ struct fz_lane_shared {
 		coalesce_is_refused; /* the kernel rejected a merged write: write singly from now on */
 	_Atomic bool gso_is_refused; /* the kernel rejected GSO: send singly from now on */
 	int poll_fd; /* eventfd of the lane that polls the device */
+	fz_time polled_until; /* when that lane looks at the device next; under the lock */
 };
 
 /* An outgoing train and the claims in it. */
@@ -34,6 +35,14 @@ struct fz_lane_claim {
 	uint32_t send; /* index into the turn's sends; FZ_LANE_NO_SEND */
 	bool is_sent; /* known once the send has been flushed */
 };
+
+/* A destination whose path refused a train: for a while its datagrams go singly and may be fragmented. */
+struct fz_lane_narrow {
+	struct fz_addr remote;
+	fz_time until;
+};
+
+#define FZ_LANE_NARROW_MAX 8
 
 struct fz_lane {
 	struct fz_lane_shared *shared;
@@ -56,6 +65,8 @@ struct fz_lane {
 	struct fz_split splits
 		[FZ_IO_FRAMES]; /* of the turn's frames; n is 0 for those that are not carried */
 	uint32_t padding[FZ_IO_FRAMES][2]; /* of all packets but the last, and of the last */
+	uint32_t n_narrow;
+	struct fz_lane_narrow narrow[FZ_LANE_NARROW_MAX];
 	uint32_t n_slabs;
 	uint8_t *slabs[FZ_LANE_SLABS];
 	uint8_t *scratch; /* packets on their way into the staging queue */
@@ -84,5 +95,8 @@ void fz_lane_poll_device(struct fz_lane *l, struct fz_now now) FZ_NONNULL(1);
 void fz_lane_flush(struct fz_lane *l) FZ_NONNULL(1);
 /* After outputs were carried out: claims end, refused merges and trains are repeated singly. */
 void fz_lane_settle(struct fz_lane *l, struct fz_now now) FZ_NONNULL(1);
+/* May datagrams go to `remote` as a train? */
+bool fz_lane_may_train(const struct fz_lane *l, const struct fz_addr *remote)
+	FZ_NONNULL(1, 2) FZ_MUST_CHECK;
 /* A slab, flushing first if all are in use. */
 uint8_t *fz_lane_slab(struct fz_lane *l) FZ_NONNULL(1) FZ_RETURNS_NONNULL;

@@ -52,7 +52,10 @@ static void begin_train(
 	l->turn.sends[i] = (struct fz_io_send){
 		.to = c->to, .tos = c->tos, .data = { slab, 0 }, .segment = (uint16_t)len
 	};
-	*t = (struct train){ .send = i, .keypair = c->keypair, .segment = (uint16_t)len };
+	*t = (struct train){ .send = i,
+		.keypair = c->keypair,
+		.segment = (uint16_t)len,
+		.is_closed = !fz_lane_may_train(l, &c->to.remote) };
 	l->counters.tx_trains++;
 }
 
@@ -60,9 +63,7 @@ static void add_packet(struct fz_lane *l, struct train *t, const struct wg_tx_cl
 	const struct fz_split *split, uint32_t i, uint32_t padding)
 {
 	uint32_t plain = fz_split_len(split, i), len = plain + padding + OVERHEAD;
-	bool has_gso = l->has_udp_gso &&
-		       !atomic_load_explicit(&l->shared->gso_is_refused, memory_order_relaxed);
-	if (!may_follow(l, t, c, len) || (t->n > 0 && !has_gso))
+	if (!may_follow(l, t, c, len))
 		begin_train(l, t, c, len);
 	struct fz_io_send *s = &l->turn.sends[t->send];
 	uint8_t *at = s->data.p + t->len;
@@ -77,7 +78,7 @@ static void add_packet(struct fz_lane *l, struct train *t, const struct wg_tx_cl
 		.len = plain + padding };
 	t->len += len;
 	t->n++;
-	t->is_closed = len < t->segment;
+	t->is_closed = t->is_closed || len < t->segment;
 	s->data.n = t->len;
 }
 

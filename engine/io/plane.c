@@ -13,6 +13,7 @@
 #include "base/assert.h"
 #include "base/fd.h"
 #include "base/log.h"
+#include "io/clock.h"
 #include "io/lane.h"
 
 #define LANES_MAX 2
@@ -166,12 +167,13 @@ static void *run(void *user)
 		if (w->udp_generation !=
 			atomic_load_explicit(&p->udp_generation, memory_order_acquire)) {
 			fz_lane_flush(w->lane);
+			fz_lane_settle(w->lane, fz_clock_now());
 			take_over_udp(w);
 		}
 	}
 	if (w->lane) {
 		fz_lane_flush(w->lane);
-		fz_lane_settle(w->lane, (struct fz_now){ 0 });
+		fz_lane_settle(w->lane, fz_clock_now());
 		pthread_mutex_lock(&p->control_lock);
 		add_counters(&p->total, &w->lane->counters);
 		fz_lane_free(w->lane);

@@ -88,11 +88,14 @@ static struct io_uring_sqe *take_sqe(struct fz_backend *b, enum op op, uint32_t 
 	return sqe;
 }
 
-/* Does this kernel's TUN answer a NOWAIT read from the ring? EAGAIN says yes, as there is nothing to read yet. */
+/*
+ * Does this kernel's TUN answer a NOWAIT read from the ring? EAGAIN says yes, as there is nothing to read yet. A read of
+ * no length would be answered before the flag is looked at; one byte costs a packet at worst, before the tunnel is up.
+ */
 static bool tun_knows_nowait(struct fz_backend *b)
 {
 	uint8_t byte;
-	struct iovec iov = { &byte, 0 };
+	struct iovec iov = { &byte, sizeof(byte) };
 	ssize_t n = preadv2(b->params.tun_fd, &iov, 1, -1, RWF_NOWAIT);
 	return n >= 0 || errno != EOPNOTSUPP;
 }

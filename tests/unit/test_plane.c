@@ -1,0 +1,477 @@
+/*
+ * Two whole data planes that talk over loopback in a network namespace of the test's own. Their "TUN" is one end of a
+ * datagram socket pair: it carries one packet a call, like a TUN without virtio headers.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/rtnetlink.h>
+#include <net/if.h>
+#include <poll.h>
+#include <sched.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/endian.h"
+#include "base/fd.h"
+#include "io/clock.h"
+#include "io/plane.h"
+#include "io/rng.h"
+#include "support/test.h"
+
+#define N_FLOWS   4
+#define N_PACKETS 4000 /* each way */
+#define WINDOW    100 /* packets on their way: fewer than any queue between holds */
+
+static void set_link(const char *name, int mtu)
+{
+	FZ_CLEANUP(fz_closep) int s = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	struct ifreq ifr = { .ifr_flags = IFF_UP };
+	snprintf(ifr.ifr_name, sizeof(ifr.ifr_name), "%s", name);
+	CHECK_INT(ioctl(s, SIOCSIFFLAGS, &ifr), 0);
+	ifr.ifr_mtu = mtu;
+	if (mtu > 0)
+		CHECK_INT(ioctl(s, SIOCSIFMTU, &ifr), 0);
+}
+
+static void enter_netns(void)
+{
+	if (geteuid() != 0 || unshare(CLONE_NEWNET) != 0)
+		TEST_SKIP("needs root for a network namespace");
+	set_link("lo", 0);
+	FZ_CLEANUP(fz_closep)
+	int fd = open("/proc/sys/net/unix/max_dgram_qlen", O_WRONLY | O_CLOEXEC);
+	if (fd < 0 || write(fd, "4096", 4) != 4)
+		TEST_SKIP("needs a writable /proc/sys");
+}
+
+/* One tunnel end: a device, its plane, its socket, and the host's side of its TUN. */
+struct end {
+	struct wg_device *device;
+	struct fz_plane *plane;
+	struct fz_udp udp;
+	int tun, host;
+	uint8_t pub[32];
+};
+
+struct pair {
+	struct end e[2];
+};
+
+static void make_end(
+	struct end *e, enum fz_io_kind io, unsigned threads, const struct fz_plane_hooks *hooks)
+{
+	struct wg_device_params params = { .random = fz_rng_fill };
+	struct fz_key key;
+	int fds[2];
+	CHECK_INT(socketpair(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, fds), 0);
+	e->tun = fds[0];
+	e->host = fds[1];
+	for (int i = 0; i < 2; i++) {
+		int room = 4 << 20;
+		CHECK_INT(setsockopt(fds[i], SOL_SOCKET, SO_SNDBUFFORCE, &room, sizeof(room)), 0);
+	}
+	e->device = wg_device_new(&params);
+	CHECK(e->device);
+	fz_rng_fill(NULL, fz_span_of(key.b, sizeof(key.b)));
+	wg_device_set_private_key(e->device, &key, fz_clock_now());
+	CHECK(wg_device_public_key(e->device, e->pub));
+	CHECK_INT(fz_udp_open(0, 0, &e->udp), 0);
+	struct fz_plane_params pp = { .device = e->device,
+		.tun = { .fd = e->tun },
+		.io = io,
+		.threads = threads,
+		.hooks = hooks };
+	CHECK_INT(fz_plane_new(&pp, &e->plane), 0);
+	int r = fz_plane_start(e->plane);
+	if (r == -EPERM || r == -ENOSYS)
+		TEST_SKIP("io_uring is barred here");
+	CHECK_INT(r, 0);
+	fz_plane_set_udp(e->plane, &e->udp);
+}
+
+static void introduce(struct end *e, const struct end *other, const char *allowed)
+{
+	struct wg_peer *p;
+	struct fz_addr at = { .ip = fz_ip4(127, 0, 0, 1), .port = other->udp.port };
+	struct fz_prefix prefix;
+	CHECK_INT(fz_prefix_parse(allowed, &prefix), 0);
+	fz_plane_lock(e->plane);
+	CHECK_INT(wg_device_add_peer(e->device, other->pub, &p), 0);
+	wg_peer_set_endpoint(p, &at);
+	CHECK_INT(wg_peer_add_allowed_ip(p, &prefix), 0);
+	wg_device_up(e->device, fz_clock_now());
+	fz_plane_unlock(e->plane);
+}
+
+static void free_pair(struct pair *p)
+{
+	for (int i = 0; i < 2; i++) {
+		fz_plane_stop(p->e[i].plane);
+		fz_plane_free(p->e[i].plane);
+		wg_device_free(p->e[i].device);
+		fz_udp_close(&p->e[i].udp);
+		close(p->e[i].tun);
+		close(p->e[i].host);
+	}
+}
+
+/* An IPv4 packet from end `from` to the other, with its flow and number in its payload. */
+static size_t make_packet(uint8_t *out, size_t len, int from, uint32_t flow, uint32_t number)
+{
+	memset(out, (int)number, len);
+	memset(out, 0, 20);
+	out[0] = 0x45;
+	fz_be16_store(out + 2, (uint16_t)len);
+	out[8] = 64;
+	out[9] = 253; /* for experiments (RFC 3692) */
+	out[12] = out[16] = 10;
+	out[15] = (uint8_t)from;
+	out[19] = (uint8_t)!from;
+	fz_be32_store(out + 20, flow);
+	fz_be32_store(out + 24, number);
+	return len;
+}
+
+/* Waits until a packet is there. False: none came for a long time. */
+static bool host_is_ready(const struct end *e)
+{
+	struct pollfd pfd = { .fd = e->host, .events = POLLIN };
+	return poll(&pfd, 1, 10'000) == 1;
+}
+
+/*
+ * The first packet each way by itself: if both ends called at once, each would throw its own handshake away for the other's, and
+ * try again after five seconds.
+ */
+static void greet(struct pair *p)
+{
+	for (int from = 0; from < 2; from++) {
+		uint8_t buf[64];
+		CHECK_INT(send(p->e[from].host, buf, make_packet(buf, 40, from, 0, 0), 0), 40);
+		CHECK(host_is_ready(&p->e[!from]));
+		CHECK_INT(recv(p->e[!from].host, buf, sizeof(buf), 0), 40);
+	}
+}
+
+static struct pair make_pair(
+	enum fz_io_kind io, unsigned threads, const struct fz_plane_hooks *hooks)
+{
+	struct pair p = { 0 };
+	enter_netns();
+	make_end(&p.e[0], io, threads, hooks);
+	make_end(&p.e[1], io, threads, NULL);
+	introduce(&p.e[0], &p.e[1], "10.0.0.1/32");
+	introduce(&p.e[1], &p.e[0], "10.0.0.0/32");
+	greet(&p);
+	return p;
+}
+
+/* ---- traffic ---- */
+
+struct traffic {
+	uint32_t sent[N_FLOWS], received[N_FLOWS];
+	uint32_t n_sent, n_received;
+};
+
+static void send_some(struct pair *p, int from, struct traffic *t, struct test_rng *rng)
+{
+	uint8_t buf[1420];
+	while (t->n_sent < N_PACKETS && t->n_sent - t->n_received < WINDOW) {
+		uint32_t flow = (uint32_t)test_rng_below(rng, N_FLOWS);
+		/* Runs of full packets with short ones between, as trains have them. */
+		size_t len = test_rng_below(rng, 8) ? sizeof(buf)
+						    : 28 + test_rng_below(rng, sizeof(buf) - 28);
+		size_t n = make_packet(buf, len, from, flow, t->sent[flow]);
+		CHECK_INT(send(p->e[from].host, buf, n, 0), n);
+		t->sent[flow]++;
+		t->n_sent++;
+	}
+}
+
+static void receive_some(struct pair *p, int at, struct traffic *t)
+{
+	uint8_t buf[2048], want[2048];
+	for (ssize_t n; (n = recv(p->e[at].host, buf, sizeof(buf), MSG_DONTWAIT)) > 0;) {
+		CHECK(n >= 28);
+		uint32_t flow = fz_be32_load(buf + 20), number = fz_be32_load(buf + 24);
+		CHECK(flow < N_FLOWS);
+		CHECK_UINT(number, t->received[flow]);
+		make_packet(want, (size_t)n, !at, flow, number);
+		CHECK_MEM(buf, want, (size_t)n);
+		t->received[flow]++;
+		t->n_received++;
+	}
+}
+
+static void run_traffic(struct pair *p, uint64_t seed)
+{
+	struct traffic t[2] = { 0 };
+	struct test_rng rng = { seed };
+	while (t[0].n_received < N_PACKETS || t[1].n_received < N_PACKETS) {
+		struct pollfd pfd[2] = { { .fd = p->e[0].host, .events = POLLIN },
+			{ .fd = p->e[1].host, .events = POLLIN } };
+		send_some(p, 0, &t[0], &rng);
+		send_some(p, 1, &t[1], &rng);
+		if (poll(pfd, 2, 10'000) <= 0)
+			TEST_FAIL(
+				"stuck after %u and %u packets", t[0].n_received, t[1].n_received);
+		receive_some(p, 1, &t[0]);
+		receive_some(p, 0, &t[1]);
+	}
+}
+
+static void keeps_order(enum fz_io_kind io, unsigned threads)
+{
+	struct pair p = make_pair(io, threads, NULL);
+	run_traffic(&p, 11);
+	struct fz_plane_counters c;
+	fz_plane_counters(p.e[0].plane, &c);
+	CHECK(c.tx_packets > 0 && c.rx_packets > 0 && c.tx_trains > 0);
+	CHECK(c.tx_trains < c.tx_packets); /* there were trains */
+	free_pair(&p);
+}
+
+TEST(plane, keeps_order_and_content_on_epoll_with_one_thread)
+{
+	keeps_order(FZ_IO_EPOLL, 1);
+}
+
+TEST(plane, keeps_order_and_content_on_epoll_with_two_threads)
+{
+	keeps_order(FZ_IO_EPOLL, 2);
+}
+
+TEST(plane, keeps_order_and_content_on_epoll_with_more_threads)
+{
+	keeps_order(FZ_IO_EPOLL, 4);
+}
+
+TEST(plane, keeps_order_and_content_on_io_uring_with_one_thread)
+{
+	keeps_order(FZ_IO_URING, 1);
+}
+
+TEST(plane, keeps_order_and_content_on_io_uring_with_two_threads)
+{
+	keeps_order(FZ_IO_URING, 2);
+}
+
+TEST(plane, keeps_order_and_content_on_io_uring_with_more_threads)
+{
+	keeps_order(FZ_IO_URING, 4);
+}
+
+/* ---- control ---- */
+
+static void goes_on_after_a_rebind(enum fz_io_kind io)
+{
+	struct pair p = make_pair(io, 2, NULL);
+	run_traffic(&p, 1);
+	for (int i = 0; i < 5; i++) {
+		struct fz_udp next, old = p.e[0].udp;
+		CHECK_INT(fz_udp_open(0, 0, &next), 0);
+		p.e[0].udp = next;
+		fz_plane_set_udp(p.e[0].plane, &p.e[0].udp);
+		fz_udp_close(&old);
+		/* The other side roams once it hears from the new port. */
+		uint8_t buf[64];
+		CHECK(send(p.e[0].host, buf, make_packet(buf, 40, 0, 0, 0), 0) == 40);
+		CHECK(host_is_ready(&p.e[1]));
+		CHECK_INT(recv(p.e[1].host, buf, sizeof(buf), 0), 40);
+		run_traffic(&p, (uint64_t)i + 2);
+	}
+	free_pair(&p);
+}
+
+TEST(plane, goes_on_after_a_rebind_on_epoll)
+{
+	goes_on_after_a_rebind(FZ_IO_EPOLL);
+}
+
+TEST(plane, goes_on_after_a_rebind_on_io_uring)
+{
+	goes_on_after_a_rebind(FZ_IO_URING);
+}
+
+TEST(plane, can_be_stopped_and_started_again)
+{
+	struct pair p = make_pair(FZ_IO_AUTO, 2, NULL);
+	run_traffic(&p, 1);
+	fz_plane_stop(p.e[0].plane);
+	fz_plane_stop(p.e[0].plane);
+	CHECK_INT(fz_plane_start(p.e[0].plane), 0);
+	fz_plane_set_udp(p.e[0].plane, &p.e[0].udp);
+	run_traffic(&p, 2);
+	free_pair(&p);
+}
+
+TEST(plane, without_sockets_packets_wait_and_nothing_breaks)
+{
+	struct pair p = make_pair(FZ_IO_AUTO, 2, NULL);
+	struct fz_udp none = { .v4 = -1, .v6 = -1 };
+	uint8_t buf[64];
+	run_traffic(&p, 1);
+	fz_plane_set_udp(p.e[0].plane, &none);
+	CHECK(send(p.e[0].host, buf, make_packet(buf, 40, 0, 0, 0), 0) == 40);
+	fz_plane_set_udp(p.e[0].plane, &p.e[0].udp);
+	CHECK_INT(fz_plane_fatal(p.e[0].plane), 0);
+	free_pair(&p);
+}
+
+/* ---- a path narrower than the trains: the kernel refuses GSO, fragments do ---- */
+
+TEST(plane, sends_singly_what_does_not_fit_the_path_as_a_train)
+{
+	struct pair p = make_pair(FZ_IO_AUTO, 1, NULL);
+	run_traffic(&p, 1);
+	set_link("lo", 1000);
+	/* What is refused as a train may be overtaken that once. */
+	for (int from = 0; from < 2; from++) {
+		uint8_t buf[1420];
+		for (uint32_t i = 0; i < WINDOW; i++)
+			CHECK_INT(send(p.e[from].host, buf,
+					  make_packet(buf, sizeof(buf), from, 0, i), 0),
+				sizeof(buf));
+		for (uint32_t i = 0; i < WINDOW; i++) {
+			CHECK(host_is_ready(&p.e[!from]));
+			CHECK_INT(recv(p.e[!from].host, buf, sizeof(buf), 0), sizeof(buf));
+		}
+	}
+	run_traffic(&p, 2);
+	struct fz_plane_counters c;
+	fz_plane_counters(p.e[0].plane, &c);
+	CHECK(c.gso_refused > 0);
+	free_pair(&p);
+}
+
+/* ---- hooks ---- */
+
+struct seen {
+	int event;
+	size_t len;
+	uint16_t port;
+	_Atomic uint32_t n_filtered;
+};
+
+static void note_other(
+	void *user, struct fz_now now, const struct wg_endpoint *from, struct fz_bytes datagram)
+{
+	struct seen *s = user;
+	(void)now;
+	s->len = datagram.n;
+	s->port = from->remote.port;
+	uint64_t one = 1;
+	CHECK(write(s->event, &one, sizeof(one)) == sizeof(one));
+}
+
+/* Drops what is longer than 100 bytes. */
+static void drop_long(void *user, struct fz_now now, struct wg_rx_train *t)
+{
+	struct seen *s = user;
+	(void)now;
+	for (uint16_t i = 0; i < t->n; i++)
+		if (t->inner[i].n > 100) {
+			t->inner[i].n = 0;
+			s->n_filtered++;
+		}
+}
+
+TEST(plane, hands_what_is_not_wireguard_to_its_hook)
+{
+	int fds[2];
+	CHECK_INT(pipe(fds), 0);
+	struct seen seen = { .event = fds[1] };
+	struct fz_plane_hooks hooks = { .user = &seen, .other = note_other };
+	struct pair p = make_pair(FZ_IO_AUTO, 2, &hooks);
+	FZ_CLEANUP(fz_closep) int s = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	struct sockaddr_storage to;
+	struct fz_addr at = { .ip = fz_ip4(127, 0, 0, 1), .port = p.e[0].udp.port };
+	socklen_t len = fz_sockaddr_of_addr(&at, &to);
+	uint8_t stun[20] = { 0, 1 };
+	CHECK_INT(sendto(s, stun, sizeof(stun), 0, (struct sockaddr *)&to, len), sizeof(stun));
+	struct pollfd pfd = { .fd = fds[0], .events = POLLIN };
+	CHECK_INT(poll(&pfd, 1, 10'000), 1);
+	fz_plane_lock(p.e[0].plane);
+	CHECK_UINT(seen.len, sizeof(stun));
+	CHECK(seen.port != 0);
+	fz_plane_unlock(p.e[0].plane);
+	free_pair(&p);
+	close(fds[0]);
+	close(fds[1]);
+}
+
+TEST(plane, delivers_only_what_its_filter_leaves)
+{
+	struct seen seen = { 0 };
+	struct fz_plane_hooks hooks = { .user = &seen, .filter = drop_long };
+	struct pair p = make_pair(FZ_IO_AUTO, 2, &hooks);
+	uint8_t buf[2048];
+	CHECK(send(p.e[1].host, buf, make_packet(buf, 500, 1, 0, 7), 0) == 500);
+	CHECK(send(p.e[1].host, buf, make_packet(buf, 100, 1, 0, 8), 0) == 100);
+	CHECK(host_is_ready(&p.e[0]));
+	CHECK_INT(recv(p.e[0].host, buf, sizeof(buf), 0), 100);
+	CHECK_UINT(fz_be32_load(buf + 24), 8);
+	CHECK_UINT(seen.n_filtered, 1);
+	free_pair(&p);
+}
+
+/* ---- the device goes ---- */
+
+static void delete_link(uint32_t ifindex)
+{
+	FZ_CLEANUP(fz_closep) int s = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
+
+	struct {
+		struct nlmsghdr h;
+		struct ifinfomsg info;
+	} m = { .h = { .nlmsg_len = sizeof(m),
+			.nlmsg_type = RTM_DELLINK,
+			.nlmsg_flags = NLM_F_REQUEST | NLM_F_ACK },
+		.info = { .ifi_index = (int)ifindex } };
+
+	char answer[256];
+	CHECK_INT(send(s, &m, sizeof(m), 0), sizeof(m));
+	CHECK(recv(s, answer, sizeof(answer), 0) > 0);
+}
+
+static void says_when_the_device_is_gone(enum fz_io_kind io, unsigned threads)
+{
+	enter_netns();
+	struct end e = { 0 };
+	struct fz_tun tun;
+	if (access("/dev/net/tun", R_OK | W_OK) != 0)
+		TEST_SKIP("needs /dev/net/tun");
+	CHECK_INT(fz_tun_open("gone", &tun), 0);
+	set_link("gone", 1420);
+	struct wg_device_params params = { .random = fz_rng_fill };
+	e.device = wg_device_new(&params);
+	struct fz_plane_params pp = {
+		.device = e.device, .tun = tun, .io = io, .threads = threads
+	};
+	CHECK_INT(fz_plane_new(&pp, &e.plane), 0);
+	int r = fz_plane_start(e.plane);
+	if (r == -EPERM || r == -ENOSYS)
+		TEST_SKIP("io_uring is barred here");
+	CHECK_INT(r, 0);
+	delete_link(tun.ifindex);
+	struct pollfd pfd = { .fd = fz_plane_fatal_fd(e.plane), .events = POLLIN };
+	CHECK_INT(poll(&pfd, 1, 10'000), 1);
+	CHECK(fz_plane_fatal(e.plane) < 0);
+	CHECK_INT(fz_tun_refresh(&tun), -EBADFD);
+	fz_plane_free(e.plane);
+	wg_device_free(e.device);
+	close(tun.fd);
+}
+
+TEST(plane, says_when_the_device_is_gone_on_epoll)
+{
+	says_when_the_device_is_gone(FZ_IO_EPOLL, 1);
+	says_when_the_device_is_gone(FZ_IO_EPOLL, 2);
+}
+
+TEST(plane, says_when_the_device_is_gone_on_io_uring)
+{
+	says_when_the_device_is_gone(FZ_IO_URING, 1);
+	says_when_the_device_is_gone(FZ_IO_URING, 2);
+}
