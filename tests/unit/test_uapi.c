@@ -49,70 +49,69 @@ TEST(uapi, a_zero_private_key_takes_the_identity_away)
 	talk_done(&t);
 }
 
+static const struct {
+	const char *line;
+	int error;
+} bad_lines[] = {
+	{ "nonsense=1", -22 },
+	{ "nonsense", -71 },
+	{ "=", -22 },
+	{ " private_key=" K1, -22 },
+	{ "private_key=", -22 },
+	{ "private_key=11", -22 },
+	{ "private_key=" K1 "1", -22 },
+	{ "private_key=g111111111111111111111111111111111111111111111111111111111111111", -22 },
+	{ "listen_port=65536", -22 },
+	{ "listen_port=-1", -22 },
+	{ "listen_port=", -22 },
+	{ "listen_port=0x10", -22 },
+	{ "fwmark=4294967296", -22 },
+	{ "fwmark=off", -22 },
+	{ "replace_peers=false", -22 },
+	{ "public_key=" K1 "\r", -22 },
+	{ "allowed_ip=10.0.0.0/8", -22 }, /* belongs to a peer */
+	{ "endpoint=192.0.2.1:1", -22 },
+	{ "errno=0", -22 },
+	{ P1 "private_key=" K1, -22 }, /* belongs to the device */
+	{ P1 "listen_port=1", -22 },
+	{ P1 "replace_peers=true", -22 },
+	{ P1 "remove=false", -22 },
+	{ P1 "remove=", -22 },
+	{ P1 "update_only=1", -22 },
+	{ P1 "replace_allowed_ips=yes", -22 },
+	{ P1 "preshared_key=zz", -22 },
+	{ P1 "endpoint=example.org:51820", -22 },
+	{ P1 "endpoint=192.0.2.1", -22 },
+	{ P1 "endpoint=192.0.2.1:65536", -22 },
+	{ P1 "endpoint=2001:db8::1:51820", -22 },
+	{ P1 "endpoint=[192.0.2.1]:1", -22 },
+	{ P1 "endpoint=[fe80::1%nowhere]:1", -22 },
+	{ P1 "endpoint=[fe80::1%]:1", -22 },
+	{ P1 "endpoint=[fe80::1%aninterfacenamethatistoolong]:1", -22 },
+	{ P1 "endpoint=", -22 },
+	{ P1 "persistent_keepalive_interval=65536", -22 },
+	{ P1 "persistent_keepalive_interval=off", -22 },
+	{ P1 "allowed_ip=10.0.0.0/33", -22 },
+	{ P1 "allowed_ip=10.0.0.0", -22 },
+	{ P1 "allowed_ip=10.0.0.0/", -22 },
+	{ P1 "allowed_ip=::/129", -22 },
+	{ P1 "allowed_ip=/8", -22 },
+	{ P1 "allowed_ip=-", -22 },
+	{ P1 "allowed_ip=--10.0.0.0/8", -22 },
+	{ P1 "protocol_version=2", -22 },
+	{ P1 "protocol_version=", -22 },
+	{ P1 "rx_bytes=1", -22 },
+	{ P1 "nonsense", -71 },
+};
+
 TEST(uapi, refuses_each_bad_line_with_its_errno)
 {
-	static const struct {
-		const char *line;
-		int error;
-	} rows[] = {
-		{ "nonsense=1", -22 },
-		{ "nonsense", -71 },
-		{ "=", -22 },
-		{ " private_key=" K1, -22 },
-		{ "private_key=", -22 },
-		{ "private_key=11", -22 },
-		{ "private_key=" K1 "1", -22 },
-		{ "private_key=g111111111111111111111111111111111111111111111111111111111111111",
-			-22 },
-		{ "listen_port=65536", -22 },
-		{ "listen_port=-1", -22 },
-		{ "listen_port=", -22 },
-		{ "listen_port=0x10", -22 },
-		{ "fwmark=4294967296", -22 },
-		{ "fwmark=off", -22 },
-		{ "replace_peers=false", -22 },
-		{ "public_key=" K1 "\r", -22 },
-		{ "allowed_ip=10.0.0.0/8", -22 }, /* belongs to a peer */
-		{ "endpoint=192.0.2.1:1", -22 },
-		{ "errno=0", -22 },
-		{ P1 "private_key=" K1, -22 }, /* belongs to the device */
-		{ P1 "listen_port=1", -22 },
-		{ P1 "replace_peers=true", -22 },
-		{ P1 "remove=false", -22 },
-		{ P1 "remove=", -22 },
-		{ P1 "update_only=1", -22 },
-		{ P1 "replace_allowed_ips=yes", -22 },
-		{ P1 "preshared_key=zz", -22 },
-		{ P1 "endpoint=example.org:51820", -22 },
-		{ P1 "endpoint=192.0.2.1", -22 },
-		{ P1 "endpoint=192.0.2.1:65536", -22 },
-		{ P1 "endpoint=2001:db8::1:51820", -22 },
-		{ P1 "endpoint=[192.0.2.1]:1", -22 },
-		{ P1 "endpoint=[fe80::1%nowhere]:1", -22 },
-		{ P1 "endpoint=[fe80::1%]:1", -22 },
-		{ P1 "endpoint=[fe80::1%aninterfacenamethatistoolong]:1", -22 },
-		{ P1 "endpoint=", -22 },
-		{ P1 "persistent_keepalive_interval=65536", -22 },
-		{ P1 "persistent_keepalive_interval=off", -22 },
-		{ P1 "allowed_ip=10.0.0.0/33", -22 },
-		{ P1 "allowed_ip=10.0.0.0", -22 },
-		{ P1 "allowed_ip=10.0.0.0/", -22 },
-		{ P1 "allowed_ip=::/129", -22 },
-		{ P1 "allowed_ip=/8", -22 },
-		{ P1 "allowed_ip=-", -22 },
-		{ P1 "allowed_ip=--10.0.0.0/8", -22 },
-		{ P1 "protocol_version=2", -22 },
-		{ P1 "protocol_version=", -22 },
-		{ P1 "rx_bytes=1", -22 },
-		{ P1 "nonsense", -71 },
-	};
-
-	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+	for (size_t i = 0; i < sizeof(bad_lines) / sizeof(bad_lines[0]); i++) {
 		struct talk t = talk_new();
 		char text[512], want[64];
-		snprintf(text, sizeof(text), "set=1\n%s\n\n", rows[i].line);
-		snprintf(want, sizeof(want), "errno=%d\n\n", rows[i].error);
-		fprintf(stderr, "%s\n", rows[i].line);
+		snprintf(text, sizeof(text), "set=1\n%s\n\n", bad_lines[i].line);
+		snprintf(want, sizeof(want), "errno=%d\n\n", bad_lines[i].error);
+		fprintf(stderr, "%s\n", bad_lines[i].line);
 		CHECK_STR(talk_say(&t, text), want);
 		/* The rest of the request is passed over, and the next one is served. */
 		CHECK_STR(talk_say(&t, "set=1\n\n"), OK);
