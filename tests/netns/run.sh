@@ -1,0 +1,67 @@
+#!/usr/bin/env bash
+# Runs the scenarios in network namespaces: every *.sh here that is one, several side by side, since they mostly wait.
+#   run.sh BIN_DIR [PATTERN]      FZ_NETNS_JOBS: how many at once (default: two per CPU)
+# One line per scenario (ok, FAIL or skip, seconds, name), the end of a failed one's output, and a closing line with counts.
+# A scenario is given BIN_DIR, exits 0, 77 (skipped, the last line says why) or anything else. With CI=true a skip is a failure
+# unless its reason starts with "allowed:".
+set -euo pipefail
+
+HERE=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+BIN=$(cd "${1:?usage: run.sh BIN_DIR [PATTERN]}" && pwd)
+PATTERN=${2:-}
+JOBS=${FZ_NETNS_JOBS:-$(($(nproc) * 2))}
+LIMIT=${FZ_NETNS_SECONDS:-900}
+WORK=$(mktemp -d)
+trap 'rm -rf "$WORK"' EXIT
+
+is_scenario() {
+	case $(basename "$1") in
+	run.sh | peers.sh | demo.sh | lib.sh) return 1 ;;
+	esac
+	[[ -z $PATTERN || $(basename "$1" .sh) =~ $PATTERN ]]
+}
+
+run_one() { # SCRIPT
+	local name start=$SECONDS status=0 word
+	name=$(basename "$1" .sh)
+	timeout -k 10 "$LIMIT" bash "$1" "$BIN" </dev/null >"$WORK/$name.log" 2>&1 || status=$?
+	case $status in
+	0) word=ok ;;
+	77)
+		word=skip
+		[[ ${CI:-} != true ]] || tail -n 1 "$WORK/$name.log" | grep -q 'allowed:' || word=FAIL
+		;;
+	*) word=FAIL ;;
+	esac
+	# One write, so that lines of parallel scenarios do not mix.
+	{
+		printf '%-4s %4d s  %s' "$word" $((SECONDS - start)) "$name"
+		[[ $status -ne 77 ]] || printf '  (%s)' "$(tail -n 1 "$WORK/$name.log")"
+		printf '\n'
+		[[ $word != FAIL ]] || {
+			printf '      exit status %d\n' "$status"
+			tail -n 40 "$WORK/$name.log" | sed 's/^/      | /'
+		}
+	} >"$WORK/$name.line"
+	cat "$WORK/$name.line"
+	echo "$word" >"$WORK/$name.word"
+}
+export -f run_one
+export WORK BIN LIMIT
+
+list=()
+for script in "$HERE"/*.sh; do
+	if is_scenario "$script"; then list+=("$script"); fi
+done
+[[ ${#list[@]} -gt 0 ]] || {
+	echo "no scenario matches '$PATTERN'"
+	echo "0 passed, 1 failed, 0 skipped"
+	exit 1
+}
+printf '%s\0' "${list[@]}" | xargs -0 -P "$JOBS" -I{} bash -euo pipefail -c 'run_one {}' || true
+
+count() { cat "$WORK"/*.word 2>/dev/null | grep -c "^$1\$" || true; }
+passed=$(count ok) skipped=$(count skip)
+failed=$((${#list[@]} - passed - skipped))
+echo "$passed passed, $failed failed, $skipped skipped"
+[[ $failed -eq 0 ]]
