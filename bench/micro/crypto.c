@@ -1,0 +1,94 @@
+/* Sealing and opening trains of 45 packets with each backend, and what a handshake is made of. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/attr.h"
+#include "bench/micro/bench.h"
+#include "crypto/aead.h"
+#include "crypto/x25519.h"
+
+#define TRAIN   45
+#define LEN_MAX 8960
+
+struct train {
+	struct fz_aead *aead;
+	struct fz_key key;
+	struct fz_aead_job seal[TRAIN], open[TRAIN];
+	uint8_t plain[TRAIN][LEN_MAX], sealed[TRAIN][LEN_MAX + FZ_AEAD_TAG_LEN];
+};
+
+static void run_seal(void *user)
+{
+	struct train *t = user;
+	fz_aead_seal_many(t->aead, t->seal, TRAIN);
+}
+
+static void run_open(void *user)
+{
+	struct train *t = user;
+	if (fz_aead_open_many(t->aead, t->open, TRAIN) != TRAIN) {
+		fprintf(stderr, "a packet did not open\n");
+		exit(1);
+	}
+}
+
+static struct train *new_train(struct fz_aead *aead, uint32_t len)
+{
+	struct train *t = calloc(1, sizeof(*t));
+	if (!t)
+		exit(1);
+	t->aead = aead;
+	memset(&t->key, 7, sizeof(t->key));
+	for (size_t i = 0; i < TRAIN; i++) {
+		uint8_t *tag = t->sealed[i] + len;
+		t->seal[i] = (struct fz_aead_job){ &t->key, i, t->plain[i], t->sealed[i], tag, len,
+			false };
+		t->open[i] = (struct fz_aead_job){ &t->key, i, t->sealed[i], t->plain[i], tag, len,
+			false };
+	}
+	run_seal(t);
+	return t;
+}
+
+static const char *join(const char *a, const char *b)
+{
+	size_t n = strlen(a) + strlen(b) + 2;
+	char *s = malloc(n);
+	if (!s)
+		exit(1);
+	snprintf(s, n, "%s %s", a, b);
+	return s;
+}
+
+static void add_backend(struct bench *b, struct fz_aead *aead)
+{
+	static const uint32_t lens[] = { 64, 256, 512, 1280, 1420, 8920 }, few[] = { 64, 1420 };
+	size_t n = bench_is_quick(b) ? FZ_ARRAY_LEN(few) : FZ_ARRAY_LEN(lens);
+	for (size_t i = 0; i < n; i++) {
+		uint32_t len = bench_is_quick(b) ? few[i] : lens[i];
+		struct bench_case c = { .group = "aead",
+			.variant = join(fz_aead_name(aead), "seal"),
+			.size = len,
+			.items = TRAIN,
+			.run = run_seal,
+			.user = new_train(aead, len) };
+		bench_add(b, &c);
+		c.variant = join(fz_aead_name(aead), "open");
+		c.run = run_open;
+		bench_add(b, &c);
+	}
+}
+
+void bench_aead(struct bench *b)
+{
+	static const enum fz_aead_kind kinds[] = { FZ_AEAD_SODIUM, FZ_AEAD_IPSECMB };
+
+	for (size_t i = 0; i < FZ_ARRAY_LEN(kinds); i++) {
+		struct fz_aead *aead = NULL;
+		if (fz_aead_new(kinds[i], &aead) == 0)
+			add_backend(b, aead);
+		else
+			fprintf(stderr, "aead: no backend %zu here\n", i);
+	}
+}
