@@ -50,14 +50,15 @@ static bool emit_data(struct wg_peer *p, struct fz_now now, struct wg_output *re
 	struct wg_keypair *k = p->current;
 	uint64_t counter;
 	if (!k || !wg_keypair_can_send(k, now.at) || !wg_keypair_reserve(k, 1, &counter)) {
-		/* The packets, and the wish for a keepalive, wait for the session. */
-		p->wants_flush = false;
+		/* Packets and the keepalive wait for the session. Asked for once: a retry is no new wish. */
+		p->keepalive_waits |= p->wants_keepalive;
+		p->wants_flush = p->wants_keepalive = false;
 		wg_peer_want_initiation(p, now.at, false);
 		return false;
 	}
 	*ret_out = (struct wg_output){ .to = p->endpoint, .peer = p };
 	write_data(p, now.at, counter, ret_out);
-	p->wants_keepalive = false; /* data serves as well */
+	p->wants_keepalive = p->keepalive_waits = false; /* data serves as well */
 	p->wants_flush = p->staged.n > 0;
 	return true;
 }

@@ -69,7 +69,7 @@ void wg_peer_want_keepalive(struct wg_peer *p)
 
 void wg_peer_want_flush(struct wg_peer *p)
 {
-	if (p->staged.n == 0 && !p->wants_keepalive)
+	if (p->staged.n == 0 && !p->keepalive_waits)
 		return;
 	p->wants_flush = true;
 	wg_peer_has_output(p);
@@ -79,7 +79,7 @@ void wg_peer_purge_staged(struct wg_peer *p)
 {
 	uint32_t n = wg_staging_purge(&p->device->staging, &p->staged);
 	wg_device_drop(p->device, WG_DROP_STAGE_FULL, n);
-	p->wants_keepalive = p->wants_flush = false;
+	p->wants_keepalive = p->wants_flush = p->keepalive_waits = false;
 }
 
 void wg_peer_move_endpoint(struct wg_peer *p, const struct wg_endpoint *from)

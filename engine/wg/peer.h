@@ -34,6 +34,7 @@ struct wg_peer {
 	/* What wg_device_poll has to do for it. */
 	struct fz_node in_output; /* linked while any of these may hold */
 	bool wants_initiation, wants_keepalive, wants_flush;
+	bool keepalive_waits; /* for a session, like a staged packet without content */
 
 	uint16_t keepalive_seconds;
 	fz_time initiation_allowed; /* 5 s after the last handshake message of ours */

@@ -215,6 +215,21 @@ TEST(timers, a_persistent_keepalive_opens_a_session_by_itself_and_keeps_it)
 	sim_pair_free(p);
 }
 
+TEST(timers, a_persistent_keepalive_gives_a_dead_peer_up_and_tries_again)
+{
+	struct sim_pair *p = sim_pair_new(22);
+	wg_peer_set_keepalive(p->peer_b, 25, p->now);
+	sim_pair_wait_unplugged(p, FZ_SECONDS(115));
+	CHECK_UINT(p->n_sent_a, 20);
+	CHECK(took_event(&p->a, WG_EVENT_HANDSHAKE_GAVE_UP));
+	sim_pair_wait_unplugged(p, FZ_SECONDS(11)); /* 25 s after the last one */
+	CHECK_UINT(p->n_sent_a, 21);
+	p->n = 0;
+	sim_pair_wait(p, FZ_SECONDS(6)); /* the wire is whole again */
+	CHECK(p->peer_b->current != NULL && p->peer_a->current != NULL);
+	sim_pair_free(p);
+}
+
 TEST(timers, the_initiator_rekeys_when_it_sends_after_120_seconds)
 {
 	struct sim_pair *p = connected(11);
