@@ -94,7 +94,7 @@ static void toggle_peer(struct duo *d)
 	}
 	struct fz_prefix all = { .ip = fz_ip4(0, 0, 0, 0), .bits = 0 };
 	int r = wg_device_add_peer(d->us.device, d->them.public, &d->us.peer);
-	fz_assert(r == 0);
+	fz_assert(r == 0 && d->us.peer);
 	r = wg_peer_add_allowed_ip(d->us.peer, &all);
 	fz_assert(r == 0);
 }
