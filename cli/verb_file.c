@@ -17,6 +17,9 @@
 #include "base/secret.h"
 #include "cli/run.h"
 
+#define CONFIG_MAX (1u << 20)
+#define REPORT_MAX (1u << 30)
+
 static int fail_file(const struct fzctl_run *run, const char *path, int err)
 {
 	char message[300];
@@ -26,6 +29,40 @@ static int fail_file(const struct fzctl_run *run, const char *path, int err)
 		: err == EACCES ? FZCTL_DENIED
 				: FZCTL_FAILED,
 		"system", message, NULL);
+}
+
+/*
+ * The daemon takes memory files only, as nothing else is sure not to keep it waiting: what goes in is copied into one,
+ * what comes out is copied from one. At most `max` bytes, else -EFBIG.
+ */
+static int copy(int from, int to, size_t max)
+{
+	uint8_t buf[4096];
+	size_t sum = 0;
+	for (;;) {
+		ssize_t n = read(from, buf, sizeof(buf));
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			return n < 0 ? -errno : 0;
+		sum += (size_t)n;
+		if (sum > max)
+			return -EFBIG;
+		for (ssize_t done = 0, m; done < n; done += m) {
+			m = write(to, buf + done, (size_t)(n - done));
+			if (m < 0)
+				return -errno;
+		}
+	}
+}
+
+static int memory_file(int *ret_fd)
+{
+	int fd = memfd_create("firezonectl", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	if (fd < 0)
+		return -errno;
+	*ret_fd = fd;
+	return 0;
 }
 
 int fzctl_hook_validate(struct fzctl_run *run);
@@ -43,10 +80,14 @@ int fzctl_hook_validate(struct fzctl_run *run)
 		(const Fzpb__ValidateRequest *)(const void *)run->request;
 	bool is_stdin = strcmp(request->file, "-") == 0;
 	FZ_CLEANUP(fz_closep)
-	int fd = is_stdin ? fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 3)
-			  : open(request->file, O_RDONLY | O_CLOEXEC);
-	if (fd < 0)
-		return fail_file(run, request->file, errno);
+	int from = is_stdin ? fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 3)
+			    : open(request->file, O_RDONLY | O_CLOEXEC);
+	FZ_CLEANUP(fz_closep) int fd = -1;
+	int r = from < 0 ? -errno : memory_file(&fd);
+	if (r == 0)
+		r = copy(from, fd, CONFIG_MAX);
+	if (r < 0 || lseek(fd, 0, SEEK_SET) < 0)
+		return fail_file(run, request->file, r < 0 ? -r : errno);
 	int verdict = FZCTL_NO;
 	int code = fzctl_call(run, run->verb->method, run->request, fd, on_validated, &verdict);
 	return code == FZCTL_OK ? verdict : code;
@@ -70,7 +111,8 @@ static int copy_to_memory(int from, int *ret_fd)
 	}
 	if (token.len > FZ_TOKEN_MAX)
 		return -EFBIG;
-	FZ_CLEANUP(fz_closep) int fd = memfd_create("firezone-token", MFD_CLOEXEC);
+	FZ_CLEANUP(fz_closep)
+	int fd = memfd_create("firezone-token", MFD_CLOEXEC | MFD_ALLOW_SEALING);
 	if (fd < 0 || write(fd, token.text, token.len) != (ssize_t)token.len ||
 		lseek(fd, 0, SEEK_SET) < 0)
 		return -errno;
@@ -97,7 +139,8 @@ static int prompt(int *ret_fd)
 	(void)!write(tty, "\n", 1);
 	if (n <= 0)
 		return n < 0 ? -errno : -ENODATA;
-	FZ_CLEANUP(fz_closep) int fd = memfd_create("firezone-token", MFD_CLOEXEC);
+	FZ_CLEANUP(fz_closep)
+	int fd = memfd_create("firezone-token", MFD_CLOEXEC | MFD_ALLOW_SEALING);
 	if (fd < 0 || write(fd, token.text, (size_t)n) != n || lseek(fd, 0, SEEK_SET) < 0)
 		return -errno;
 	*ret_fd = fz_take_fd(&fd);
@@ -187,35 +230,57 @@ static void default_name(char *buf, size_t cap)
 
 int fzctl_hook_bug_report(struct fzctl_run *run);
 
+/* Where the report goes; made before the daemon is asked, so that a name that cannot be used fails at once. */
+static int open_target(const char *name, int *ret_fd)
+{
+	bool is_stdout = strcmp(name, "-") == 0;
+	int fd = is_stdout ? fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3)
+			   : open(name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	if (fd < 0)
+		return -errno;
+	*ret_fd = fd;
+	return 0;
+}
+
+static int write_report(struct fzctl_run *run, const char *name, int from)
+{
+	FZ_CLEANUP(fz_closep) int to = -1;
+	int r = open_target(name, &to);
+	if (r < 0)
+		return fail_file(run, name, -r);
+	struct report report = { 0 };
+	bool is_stdout = strcmp(name, "-") == 0;
+	int code = fzctl_call(run, run->verb->method, run->request, from, on_part, &report);
+	r = code == FZCTL_OK && lseek(from, 0, SEEK_SET) < 0 ? -errno : 0;
+	if (code == FZCTL_OK && r == 0)
+		r = copy(from, to, REPORT_MAX);
+	if (r < 0)
+		code = fail_file(run, name, -r);
+	if (code != FZCTL_OK && !is_stdout)
+		(void)unlink(name);
+	if (code == FZCTL_OK && !is_stdout && run->output == FZCTL_HUMAN && !run->is_quiet)
+		fprintf(stderr, "Written to %s. Nothing was sent anywhere.\n", name);
+	return code;
+}
+
 int fzctl_hook_bug_report(struct fzctl_run *run)
 {
 	const Fzpb__BugReportRequest *request =
 		(const Fzpb__BugReportRequest *)(const void *)run->request;
-	bool is_preview = request->has_preview && request->preview;
 	const char *name = fzctl_local_maybe(run, "output-file");
 	char standard[64];
 	default_name(standard, sizeof(standard));
 	if (!name)
 		name = standard;
-	bool is_stdout = strcmp(name, "-") == 0;
-	if (is_stdout && !is_preview && run->is_tty)
+	FZ_CLEANUP(fz_closep) int fd = -1;
+	int r = memory_file(&fd);
+	if (r < 0)
+		return fail_file(run, "memory", -r);
+	struct report report = { 0 };
+	if (request->has_preview && request->preview)
+		return fzctl_call(run, run->verb->method, run->request, fd, on_part, &report);
+	if (strcmp(name, "-") == 0 && run->is_tty)
 		return fzctl_fail(run, FZCTL_USAGE, "usage",
 			"The report is a tar file: not to a terminal.", NULL);
-	FZ_CLEANUP(fz_closep) int fd = -1;
-	if (is_preview)
-		fd = open("/dev/null", O_WRONLY | O_CLOEXEC);
-	else if (is_stdout)
-		fd = fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3);
-	else
-		fd = open(name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-	if (fd < 0)
-		return fail_file(run, name, errno);
-	struct report r = { 0 };
-	int code = fzctl_call(run, run->verb->method, run->request, fd, on_part, &r);
-	if (code != FZCTL_OK && !is_preview && !is_stdout)
-		(void)unlink(name);
-	if (code == FZCTL_OK && !is_preview && !is_stdout && run->output == FZCTL_HUMAN &&
-		!run->is_quiet)
-		fprintf(stderr, "Written to %s. Nothing was sent anywhere.\n", name);
-	return code;
+	return write_report(run, name, fd);
 }

@@ -37,9 +37,12 @@ const struct fzipc_method *fzipc_call_method(const struct fzipc_call *call)
 	FZ_NONNULL(1) FZ_RETURNS_NONNULL;
 /*
  * Moves the descriptor that came with the call to the handler, -1 the second time. Methods with passes_fd always
- * have exactly one. What is not taken when the handler returns is closed.
+ * have exactly one, and the server lets only memory files (memfd) through: reading and writing them never blocks. What is not taken when the handler returns is closed.
  */
 int fzipc_call_take_fd(struct fzipc_call *call) FZ_NONNULL(1) FZ_MUST_CHECK;
+
+/* The same, borrowed: stays with the call. */
+int fzipc_call_fd(const struct fzipc_call *call) FZ_NONNULL(1);
 
 /* One message of a stream. False if the reader is behind and the message was not sent: `ready` will follow. */
 bool fzipc_call_send(struct fzipc_call *call, const ProtobufCMessage *msg) FZ_NONNULL(1, 2);

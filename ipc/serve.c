@@ -223,6 +223,11 @@ int fzipc_call_take_fd(struct fzipc_call *call)
 	return fd;
 }
 
+int fzipc_call_fd(const struct fzipc_call *call)
+{
+	return call->fd ? *call->fd : -1;
+}
+
 static int put_message(struct fzipc_call *call, const ProtobufCMessage *msg)
 {
 	FZ_CLEANUP(fz_bytebuf_done) struct fz_bytebuf packed;

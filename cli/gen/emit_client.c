@@ -121,8 +121,8 @@ static const char *fd_note(const struct method *m)
 	if (!m->rpc->has_passes_fd || m->rpc->passes_fd == FZOPT__FD_USE__NO_FD)
 		return "";
 	return m->rpc->passes_fd == FZOPT__FD_USE__READS_FD
-		       ? " The daemon reads from fd, which stays yours."
-		       : " The daemon writes to fd, which stays yours.";
+		       ? " The daemon reads from fd, a memfd, which stays yours."
+		       : " The daemon writes to fd, a memfd, which stays yours.";
 }
 
 void emit_client_h(const struct model *m, struct text *out)

@@ -151,12 +151,26 @@ static void on_world(void *user, struct fzipc_world *ret_world)
 	c->server->config.world(c->server->config.user, ret_world);
 }
 
+/*
+ * A pipe, a terminal or a file of somebody's own file system could keep the daemon waiting for as long as its owner
+ * likes. Memory files cannot; only they have seals.
+ */
+static bool is_memory_file(int fd)
+{
+	return fcntl(fd, F_GET_SEALS) >= 0;
+}
+
 static void on_dispatch(
 	void *user, size_t index, struct fzipc_call *call, const ProtobufCMessage *request)
 {
 	struct connection *c = user;
 	struct fzipc_server *s = c->server;
 	s->stats.calls++;
+	if (fzipc_call_method(call)->fd != FZIPC_NO_FD && !is_memory_file(fzipc_call_fd(call))) {
+		fzipc_call_fail(call, FZPB__ERROR__CODE__BAD_DESCRIPTOR,
+			"The descriptor must be a memory file (memfd).", NULL);
+		return;
+	}
 	fzipc_handlers_dispatch(s->config.handlers, s->config.user, index, call, request);
 }
 

@@ -128,7 +128,7 @@ def test_descriptors_are_counted_and_never_leak():
 
     with fz.Daemon() as d:
         base = n_open()
-        null = os.open("/dev/null", os.O_RDONLY)
+        null = os.memfd_create("m")
         for fds, method, want in (((null,), 1, "BAD_DESCRIPTOR"), ((), 103, "BAD_DESCRIPTOR"),
                                   ((null, null), 103, "BAD_DESCRIPTOR"), ((null,), 103, "OK"),
                                   ((null,) * 5, 103, "BAD_DESCRIPTOR"), ((null,) * 200, 103, "BAD_DESCRIPTOR")):
@@ -148,6 +148,20 @@ def test_descriptors_are_counted_and_never_leak():
                 break
             time.sleep(0.02)
         assert n_open() == base
+
+
+def test_a_descriptor_that_could_make_the_daemon_wait_is_refused():
+    with fz.Daemon() as d:
+        c = fz.Raw(d.path)
+        a, b = socket.socketpair()
+        reader, writer = os.pipe()
+        bad = [a.fileno(), reader, os.open("/", os.O_RDONLY), os.open("/etc/hostname", os.O_RDONLY),
+               os.open("/dev/null", os.O_RDWR)]
+        for i, fd in enumerate(bad):
+            for k, method in enumerate((103, 123, 150)):
+                c.send(fz.call(6 * i + 2 * k + 1, method), (fd,))
+                assert c.error_code() == "BAD_DESCRIPTOR", (i, method)
+        assert served(d)
 
 
 def test_a_descriptor_stays_with_its_frame_among_others():
