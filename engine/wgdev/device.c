@@ -22,6 +22,7 @@
 #include "wgdev/daemon.h"
 #include "wgdev/link.h"
 #include "wgdev/loop.h"
+#include "wgdev/routes.h"
 #include "wgdev/server.h"
 #include "wgdev/socket.h"
 
@@ -34,11 +35,12 @@ struct wgdev {
 	struct fz_tun tun;
 	struct wgdev_socket socket;
 	struct wgdev_link *link;
+	struct wgdev_routes *routes;
 	struct wg_device *wg;
 	struct fz_plane *plane;
 	struct uapi *uapi;
 	struct wgdev_server *server;
-	struct wgdev_source on_signal, on_file, on_link, on_fatal;
+	struct wgdev_source on_signal, on_file, on_link, on_routes, on_fatal;
 	struct fz_udp udp;
 	uint16_t port; /* wanted; after binding to any: what was had */
 	uint32_t mark;
@@ -157,6 +159,13 @@ static void link_ready(void *user, uint32_t events)
 {
 	(void)events;
 	apply_link(user);
+}
+
+static void routes_ready(void *user, uint32_t events)
+{
+	struct wgdev *w = user;
+	(void)events;
+	wgdev_routes_read(w->routes, w->mark);
 }
 
 static void signal_ready(void *user, uint32_t events)
@@ -278,6 +287,10 @@ static int open_service(struct wgdev *w)
 	if (r == 0)
 		r = watch(w, &w->on_link, wgdev_link_fd(w->link), link_ready);
 	if (r == 0)
+		r = wgdev_routes_new(w->plane, w->wg, &w->routes);
+	if (r == 0)
+		r = watch(w, &w->on_routes, wgdev_routes_fd(w->routes), routes_ready);
+	if (r == 0)
 		r = watch(w, &w->on_fatal, fz_plane_fatal_fd(w->plane), fatal_ready);
 	if (r == 0 && w->socket.watch_fd >= 0)
 		r = watch(w, &w->on_file, w->socket.watch_fd, file_ready);
@@ -324,6 +337,7 @@ void wgdev_free(struct wgdev *w)
 	wg_device_free(w->wg);
 	fz_udp_close(&w->udp);
 	wgdev_link_free(w->link);
+	wgdev_routes_free(w->routes);
 	fz_closep(&w->on_signal.fd);
 	fz_closep(&w->tun.fd);
 	wgdev_loop_done(&w->loop);

@@ -6,7 +6,6 @@
 #include "wgdev/link.h"
 
 #include <errno.h>
-#include <libmnl/libmnl.h>
 #include <linux/if_link.h>
 #include <linux/net_namespace.h>
 #include <linux/netlink.h>
@@ -19,15 +18,15 @@
 
 #include "base/alloc.h"
 #include "base/fd.h"
+#include "wgdev/netlink.h"
 
-#define BUFFER_LEN 16'384
-#define HERE       (-1) /* namespace id of our own */
-#define NOWHERE    (-2) /* a namespace we can't see into */
+#define HERE    (-1) /* namespace id of our own */
+#define NOWHERE (-2) /* a namespace we can't see into */
 
 struct wgdev_link {
 	struct fz_tun tun;
-	int events_fd, requests_fd;
-	uint32_t seq;
+	int events_fd;
+	struct wgdev_netlink netlink;
 	bool sees_all;
 	dev_t home_dev;
 	ino_t home_ino;
@@ -35,25 +34,14 @@ struct wgdev_link {
 	ino_t at_ino;
 	int nsid;
 	struct wgdev_link_state last;
-	char buf[BUFFER_LEN];
 };
-
-static int open_socket(unsigned groups, int flags)
-{
-	FZ_CLEANUP(fz_closep)
-	int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | flags, NETLINK_ROUTE);
-	struct sockaddr_nl nl = { .nl_family = AF_NETLINK, .nl_groups = groups };
-	if (fd < 0 || bind(fd, (struct sockaddr *)&nl, sizeof(nl)) != 0)
-		return -errno;
-	return fz_take_fd(&fd);
-}
 
 void wgdev_link_free(struct wgdev_link *l)
 {
 	if (!l)
 		return;
 	fz_closep(&l->events_fd);
-	fz_closep(&l->requests_fd);
+	fz_closep(&l->netlink.fd);
 	free(l);
 }
 
@@ -64,10 +52,10 @@ int wgdev_link_new(const struct fz_tun *tun, struct wgdev_link **ret_link)
 		return -ENOMEM;
 	l->tun = *tun;
 	l->nsid = HERE;
-	l->events_fd = open_socket(RTMGRP_LINK, SOCK_NONBLOCK);
-	l->requests_fd = open_socket(0, 0);
+	l->events_fd = wgdev_netlink_open(RTMGRP_LINK, SOCK_NONBLOCK);
+	l->netlink.fd = wgdev_netlink_open(0, 0);
 	struct stat st;
-	int r = l->events_fd < 0 ? l->events_fd : l->requests_fd < 0 ? l->requests_fd : 0;
+	int r = l->events_fd < 0 ? l->events_fd : l->netlink.fd < 0 ? l->netlink.fd : 0;
 	if (r == 0 && stat("/proc/thread-self/ns/net", &st) == 0) {
 		l->home_dev = st.st_dev;
 		l->home_ino = st.st_ino;
@@ -80,7 +68,7 @@ int wgdev_link_new(const struct fz_tun *tun, struct wgdev_link **ret_link)
 	l->sees_all = setsockopt(l->events_fd, SOL_NETLINK, NETLINK_LISTEN_ALL_NSID, &on,
 			      sizeof(on)) == 0;
 	/* Checked answers name the namespace they speak about; old kernels lack it. */
-	(void)setsockopt(l->requests_fd, SOL_NETLINK, NETLINK_GET_STRICT_CHK, &on, sizeof(on));
+	(void)setsockopt(l->netlink.fd, SOL_NETLINK, NETLINK_GET_STRICT_CHK, &on, sizeof(on));
 	*ret_link = l;
 	return 0;
 }
@@ -91,27 +79,6 @@ int wgdev_link_fd(const struct wgdev_link *l)
 }
 
 /* ---- questions ---- */
-
-/* Sends one request and gives its answer to `fn`. 0 or negative errno. */
-static int ask(struct wgdev_link *l, struct nlmsghdr *request, mnl_cb_t fn, void *user)
-{
-	request->nlmsg_seq = ++l->seq;
-	request->nlmsg_flags |= NLM_F_REQUEST | NLM_F_ACK;
-	if (send(l->requests_fd, request, request->nlmsg_len, 0) < 0)
-		return -errno;
-	for (;;) {
-		ssize_t n = recv(l->requests_fd, l->buf, sizeof(l->buf), 0);
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return -errno;
-		int r = mnl_cb_run(l->buf, (size_t)n, l->seq, 0, fn, user);
-		if (r < 0)
-			return -errno;
-		if (r == MNL_CB_STOP)
-			return 0;
-	}
-}
 
 static int take_nsid_attr(const struct nlattr *a, void *user)
 {
@@ -137,7 +104,7 @@ static int nsid_of(struct wgdev_link *l, int fd, int *ret_nsid)
 		g->rtgen_family = AF_UNSPEC;
 		mnl_attr_put_u32(h, NETNSA_FD, (uint32_t)fd);
 		int nsid = -1;
-		int r = ask(l, h, take_nsid, &nsid);
+		int r = wgdev_netlink_ask(&l->netlink, h, take_nsid, &nsid);
 		if (r < 0)
 			return r;
 		if (nsid >= 0) {
@@ -150,7 +117,7 @@ static int nsid_of(struct wgdev_link *l, int fd, int *ret_nsid)
 		g->rtgen_family = AF_UNSPEC;
 		mnl_attr_put_u32(h, NETNSA_FD, (uint32_t)fd);
 		mnl_attr_put_u32(h, NETNSA_NSID, UINT32_MAX); /* any that is free */
-		r = ask(l, h, NULL, NULL);
+		r = wgdev_netlink_ask(&l->netlink, h, NULL, NULL);
 		if (r < 0 && r != -EEXIST)
 			return r;
 	}
@@ -215,7 +182,7 @@ static int query(struct wgdev_link *l, struct wgdev_link_state *ret_state)
 	if (l->nsid != HERE)
 		mnl_attr_put_u32(h, IFLA_TARGET_NETNSID, (uint32_t)l->nsid);
 	struct wgdev_link_state s = { .is_gone = true };
-	r = ask(l, h, take_link, &s);
+	r = wgdev_netlink_ask(&l->netlink, h, take_link, &s);
 	if (r == 0)
 		*ret_state = s;
 	return r;
@@ -223,9 +190,7 @@ static int query(struct wgdev_link *l, struct wgdev_link_state *ret_state)
 
 struct wgdev_link_state wgdev_link_read(struct wgdev_link *l)
 {
-	/* ENOBUFS: events were lost, which asking makes good. */
-	while (recv(l->events_fd, l->buf, sizeof(l->buf), MSG_DONTWAIT) > 0 || errno == ENOBUFS)
-		continue;
+	wgdev_netlink_drain(&l->netlink, l->events_fd);
 	struct wgdev_link_state s;
 	int r = query(l, &s);
 	if (r == -ENODEV) /* between two namespaces, or renamed just now: ask where it is */

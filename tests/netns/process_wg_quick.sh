@@ -2,7 +2,7 @@
 # wg-quick(8) with firezone-wg as its implementation: up, save, strip, down, and a default route through the tunnel.
 . "$(dirname "$0")/process_lib.bash"
 if ! command -v wg-quick >/dev/null || [[ -e /sys/module/wireguard ]]; then
-	echo "skipped: needs wg-quick and a kernel without the WireGuard module, which it would prefer"
+	echo "skipped: allowed: needs wg-quick and a kernel without the WireGuard module, which it would prefer"
 	exit 77
 fi
 export WG_QUICK_USERSPACE_IMPLEMENTATION=$WG
