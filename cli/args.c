@@ -98,7 +98,7 @@ bool fzctl_is_group(const char *words)
 
 const char *fzctl_local_maybe(const struct fzctl_run *run, const char *flag)
 {
-	for (size_t i = 0; run->verb->flags[i].name && i < FZCTL_MAX_LOCALS; i++) {
+	for (size_t i = 0; i < FZCTL_MAX_LOCALS && run->verb->flags[i].name; i++) {
 		if (strcmp(run->verb->flags[i].name, flag) == 0)
 			return run->locals[i];
 	}
@@ -369,7 +369,7 @@ static unsigned distance(const char *a, const char *b)
 	size_t n = strlen(b) < 32 ? strlen(b) : 32;
 	for (size_t k = 0; k <= n; k++)
 		row[k] = (unsigned)k;
-	for (size_t i = 0; a[i] && i < 32; i++) {
+	for (size_t i = 0; i < 32 && a[i]; i++) {
 		unsigned diagonal = row[0];
 		row[0] = (unsigned)i + 1;
 		for (size_t k = 0; k < n; k++) {

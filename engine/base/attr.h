@@ -9,7 +9,7 @@
 #define FZ_CLEANUP(fn)        __attribute__((cleanup(fn)))
 #define FZ_UNUSED             __attribute__((unused))
 #define FZ_ALWAYS_INLINE      inline __attribute__((always_inline))
-#define FZ_EXPORT __attribute__((visibility("default")))
+#define FZ_EXPORT             __attribute__((visibility("default")))
 #define FZ_NORETURN           __attribute__((noreturn))
 #define FZ_CACHELINE          64
 #define FZ_ALIGNED(n)         __attribute__((aligned(n)))
