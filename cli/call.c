@@ -11,7 +11,7 @@ struct exchange {
 	fzctl_on_message on_message;
 	void *user;
 	uint32_t stream;
-	bool is_stopped;
+	bool is_stopped, is_answered;
 	int code;
 };
 
@@ -40,6 +40,7 @@ int fzctl_connect(struct fzctl_run *run)
 static void on_message(void *user, const ProtobufCMessage *msg)
 {
 	struct exchange *x = user;
+	x->is_answered = true;
 	if (x->is_stopped || x->on_message(x->user, x->run, msg))
 		return;
 	x->is_stopped = true;
@@ -100,8 +101,9 @@ int fzctl_call(struct fzctl_run *run, const struct fzipc_method *method,
 			"The call cannot be made: the request is too large.", NULL);
 	int r = fzipc_link_run(run->link, run->deadline, run->signal_fd);
 	if (r == -ETIME)
-		return fzctl_fail(
-			run, FZCTL_TIMEOUT, "timeout", "The daemon did not answer in time.", NULL);
+		return fzctl_fail(run, FZCTL_TIMEOUT, "timeout",
+			x.is_answered ? "The time is up." : "The daemon did not answer in time.",
+			NULL);
 	if (r == -EINTR)
 		return interrupted(run, &x);
 	return x.code;

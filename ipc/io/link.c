@@ -99,18 +99,25 @@ static int wait_for(int fd, short events, int wake_fd, fz_time deadline)
 	}
 }
 
-/* A full backlog makes a non-blocking connect fail with EAGAIN: try again until the deadline. */
+/*
+ * Waits in the kernel's queue while the daemon's backlog is full: a non-blocking connect would be turned away and lose
+ * its place. Afterwards nothing blocks.
+ */
 static int connect_until(int fd, const struct sockaddr_un *addr, fz_time deadline)
 {
-	for (;;) {
-		if (connect(fd, (const struct sockaddr *)(const void *)addr, sizeof(*addr)) == 0)
-			return 0;
-		if (errno != EAGAIN && errno != EINTR)
+	int r;
+	do {
+		uint64_t us = fz_time_since(deadline, fzipc_link_now()).ns / 1000 + 1;
+		struct timeval tv = { .tv_sec = (time_t)(us / 1000000),
+			.tv_usec = (suseconds_t)(us % 1000000) };
+		if (setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &tv, sizeof(tv)) < 0)
 			return -errno;
-		if (fz_time_reached(fzipc_link_now(), deadline))
-			return -ETIME;
-		(void)poll(NULL, 0, 20);
-	}
+		r = connect(fd, (const struct sockaddr *)(const void *)addr, sizeof(*addr));
+	} while (r < 0 && errno == EINTR && !fz_time_reached(fzipc_link_now(), deadline));
+	if (r < 0)
+		return errno == EAGAIN || errno == EINTR ? -ETIME : -errno;
+	int flags = fcntl(fd, F_GETFL);
+	return flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0 ? -errno : 0;
 }
 
 static enum fzipc_link_fault connect_to(
@@ -128,7 +135,7 @@ static enum fzipc_link_fault connect_to(
 		*ret_errno = errno;
 		return fault;
 	}
-	l->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	l->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	int r = l->fd < 0 ? -errno : connect_until(l->fd, &addr, deadline);
 	if (r < 0) {
 		*ret_errno = -r;

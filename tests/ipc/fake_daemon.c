@@ -413,7 +413,7 @@ static int until(fz_time deadline)
 	return ms > 3600000 ? 3600000 : (int)ms;
 }
 
-/* SIGTERM ends, SIGUSR1 emits events, SIGUSR2 prints statistics. */
+/* SIGTERM ends politely, SIGUSR1 emits events, SIGUSR2 prints statistics. */
 static void loop(struct fake *f, struct fzipc_server *s, int signals)
 {
 	for (;;) {
@@ -429,8 +429,10 @@ static void loop(struct fake *f, struct fzipc_server *s, int signals)
 		else if (info.ssi_signo == SIGUSR2)
 			print_stats(s);
 		else
-			return;
+			break;
 	}
+	fzipc_server_stop(s, now(), "The daemon stops.");
+	fzipc_server_process(s, now());
 }
 
 static const struct option options[] = { { "socket", required_argument, NULL, 's' },

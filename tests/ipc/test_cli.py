@@ -194,6 +194,44 @@ def test_who_is_not_in_the_group_is_told_how_and_who_just_joined_to_log_in_again
     shutil.rmtree(os.path.dirname(cli))
 
 
+def test_a_socket_that_is_not_roots_is_not_trusted():
+    if os.geteuid() != 0:
+        print("     needs root: not checked")
+        return
+    with fz.Daemon() as d:
+        assert fz.cli(d, "status").returncode == 0
+        for path, uid in ((d.path, fz.OUTSIDER), (d.dir, fz.OUTSIDER)):
+            os.chown(path, uid, -1)
+            result = fz.cli(d, "status")
+            assert result.returncode == 8 and "does not belong to root" in result.stderr, result
+            os.chown(path, 0, -1)
+        for mode in (0o775, 0o757, 0o1777):
+            os.chmod(d.dir, mode)
+            assert fz.cli(d, "status").returncode == 8, oct(mode)
+        os.chmod(d.dir, 0o755)
+        os.rename(d.path, d.path + ".real")
+        open(d.path, "w").close()
+        assert fz.cli(d, "status").returncode == 8, "a file is no socket"
+        os.unlink(d.path)
+        # Somebody else listens on a socket that was given to root: the process behind it gives him away.
+        pid = os.fork()
+        if pid == 0:
+            s = socket.socket(socket.AF_UNIX)
+            s.bind(d.path)
+            fz.as_user(fz.OUTSIDER)()
+            s.listen()
+            time.sleep(20)
+            os._exit(0)
+        for _ in range(100):
+            result = fz.cli(d, "--timeout", "2s", "status")
+            if "does not belong" in result.stderr:
+                break
+            time.sleep(0.05)
+        assert result.returncode == 8 and "does not belong to root" in result.stderr, result
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+
+
 def test_secrets_are_refused_on_the_command_line():
     with fz.Daemon() as d:
         for args in (["token", "import", "--token", "x"], ["token", "import", "--token=x"], ["token", "import", "x"]):
@@ -245,10 +283,12 @@ def test_ctrl_c_ends_a_stream_as_a_signal_and_the_daemon_hears_of_it():
         for number in (signal.SIGINT, signal.SIGTERM):
             p.send_signal(number)
             assert p.wait(10) == -number
-            p = subprocess.Popen([fz.CLI, "--socket", d.path, "watch"], stdout=subprocess.PIPE, text=True)
+            p = subprocess.Popen([fz.CLI, "--socket", d.path, "watch"], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                                 text=True)
             p.stdout.readline()
         d.process.send_signal(signal.SIGTERM)
         assert p.wait(10) == 8, "the daemon went away"
+        assert p.stderr.read() == "firezonectl: The daemon stops.\n"
 
 
 def on_terminal(args, env, size=(24, 80), send=None):
