@@ -50,8 +50,11 @@ struct duo *duo_new(void)
 	fz_assert(d);
 	d->now = (struct fz_now){ .at = { UINT64_C(1000000000000) },
 		.wall = { INT64_C(1790000000000000000) } };
-	int r = fz_aead_new(FZ_AEAD_SODIUM, &d->aead);
+	/* One for all runs: making it includes its self-test. */
+	static struct fz_aead *aead;
+	int r = aead ? 0 : fz_aead_new(FZ_AEAD_SODIUM, &aead);
 	fz_assert(r == 0);
+	d->aead = aead;
 	start(d, &d->us, 1);
 	start(d, &d->them, 2);
 	meet(&d->us, &d->them, 2);
@@ -65,7 +68,6 @@ void duo_free(struct duo *d)
 		wg_rx_finish(d->us.device, d->now, &d->train);
 	wg_device_free(d->us.device);
 	wg_device_free(d->them.device);
-	fz_aead_free(d->aead);
 	free(d);
 }
 
