@@ -53,7 +53,7 @@ static int take_memory(struct fz_lane *l)
 }
 
 int fz_lane_new(struct fz_lane_shared *shared, const struct fz_backend_ops *ops,
-	const struct fz_io_params *params, enum fz_aead_kind aead, bool polls_device,
+	const struct fz_io_params *params, enum fz_aead_kind aead, unsigned number,
 	struct fz_lane **ret_lane)
 {
 	struct fz_lane *l = fz_new(struct fz_lane);
@@ -61,7 +61,7 @@ int fz_lane_new(struct fz_lane_shared *shared, const struct fz_backend_ops *ops,
 		return -ENOMEM;
 	l->shared = shared;
 	l->ops = ops;
-	l->polls_device = polls_device;
+	l->number = number;
 	l->deadline = FZ_NEVER;
 	l->coalesce = fz_coalesce_new();
 	int r = l->coalesce ? take_memory(l) : -ENOMEM;
@@ -338,7 +338,7 @@ void fz_lane_poll_device(struct fz_lane *l, struct fz_now now)
 /* The device may want to speak because of what this lane did; another lane may have to say it. */
 static void look_after_device(struct fz_lane *l, struct fz_now now)
 {
-	if (l->polls_device) {
+	if (l->number == 0) {
 		fz_lane_poll_device(l, now);
 		return;
 	}
@@ -371,7 +371,7 @@ int fz_lane_run(struct fz_lane *l)
 	bool has_output = l->turn.n_sends + l->turn.n_writes > 0;
 	change_buffers(l);
 	l->ops->turn(l->backend, has_output ? FZ_IO_POLL : FZ_IO_WAIT,
-		l->polls_device ? l->deadline : FZ_NEVER, &l->turn);
+		l->number == 0 ? l->deadline : FZ_NEVER, &l->turn);
 	struct fz_now now = fz_clock_now();
 	if (has_output)
 		fz_lane_settle(l, now);
@@ -384,7 +384,7 @@ int fz_lane_run(struct fz_lane *l)
 	if (l->turn.n_frames > 0)
 		fz_lane_transmit(l, now);
 	if (l->turn.n_datagrams + l->turn.n_frames > 0 || l->turn.is_woken || has_output ||
-		(l->polls_device && fz_time_reached(now.at, l->deadline)))
+		(l->number == 0 && fz_time_reached(now.at, l->deadline)))
 		look_after_device(l, now);
 	return 0;
 }

@@ -8,6 +8,7 @@
 #include <stdatomic.h>
 
 #include "io/backend.h"
+#include "io/crew.h"
 #include "io/plane.h"
 #include "offload/coalesce.h"
 #include "offload/split.h"
@@ -20,6 +21,7 @@ struct fz_lane_shared {
 	pthread_mutex_t lock; /* guards device */
 	struct wg_device *device;
 	struct fz_plane_hooks hooks;
+	struct fz_crew *crew; /* NULL: no helpers */
 	unsigned tun_caps;
 	_Atomic bool
 		coalesce_is_refused; /* the kernel rejected a merged write: write singly from now on */
@@ -52,7 +54,7 @@ struct fz_lane {
 	struct fz_coalesce *coalesce;
 	uint32_t
 		n_item_writes; /* the turn's first writes are the coalescer's items, in its order */
-	bool polls_device; /* exactly one lane of a plane */
+	unsigned number; /* of the lane in its plane; number 0 polls the device */
 	bool has_udp_gso;
 	fz_time deadline; /* of the device; lane that polls */
 	struct fz_plane_counters counters;
@@ -80,7 +82,7 @@ struct fz_lane {
 
 void fz_lane_free(struct fz_lane *l);
 int fz_lane_new(struct fz_lane_shared *shared, const struct fz_backend_ops *ops,
-	const struct fz_io_params *params, enum fz_aead_kind aead, bool polls_device,
+	const struct fz_io_params *params, enum fz_aead_kind aead, unsigned number,
 	struct fz_lane **ret_lane) FZ_NONNULL(1, 2, 3, 6) FZ_MUST_CHECK;
 void fz_lane_set_udp(struct fz_lane *l, const struct fz_udp *udp) FZ_NONNULL(1, 2);
 /* One turn: waits, carries, and answers. Returns 0, or negative errno once the TUN is gone. */

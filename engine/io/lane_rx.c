@@ -69,8 +69,7 @@ void fz_lane_receive(struct fz_lane *l, struct fz_now now)
 	pthread_mutex_unlock(&s->lock);
 
 	for (uint32_t i = 0; i < n; i++)
-		(void)fz_aead_open_many(l->aead, l->trains[i].jobs,
-			l->trains[i].n_jobs); /* each job says how it went */
+		fz_crew_open(s->crew, l->number, l->aead, l->trains[i].jobs, l->trains[i].n_jobs);
 
 	pthread_mutex_lock(&s->lock);
 	for (uint32_t i = 0; i < n; i++) {

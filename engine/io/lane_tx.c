@@ -26,8 +26,7 @@ struct train {
 
 static void seal(struct fz_lane *l, struct train *t)
 {
-	if (t->n_jobs > 0)
-		fz_aead_seal_many(l->aead, t->jobs, t->n_jobs);
+	fz_crew_seal(l->shared->crew, l->number, l->aead, t->jobs, t->n_jobs);
 	t->n_jobs = 0;
 }
 

@@ -16,7 +16,8 @@
 #include "io/clock.h"
 #include "io/lane.h"
 
-#define LANES_MAX 2
+#define LANES_MAX           FZ_CREW_OWNERS
+#define DEFAULT_THREADS_MAX 4
 
 struct worker {
 	struct fz_plane *plane;
@@ -33,7 +34,7 @@ struct fz_plane {
 	struct fz_plane_params params;
 	struct fz_lane_shared shared;
 	const struct fz_backend_ops *ops;
-	unsigned n_workers;
+	unsigned n_workers, n_helpers;
 	struct worker workers[LANES_MAX];
 	int fatal_fd;
 	_Atomic int fatal;
@@ -69,10 +70,13 @@ void fz_plane_free(struct fz_plane *p)
 	free(p);
 }
 
-static unsigned cpus(void)
+/* One per CPU, up to where receiving and sending have a helper each. */
+static unsigned default_threads(void)
 {
 	cpu_set_t set;
-	return sched_getaffinity(0, sizeof(set), &set) == 0 ? (unsigned)CPU_COUNT(&set) : 1;
+	unsigned cpus =
+		sched_getaffinity(0, sizeof(set), &set) == 0 ? (unsigned)CPU_COUNT(&set) : 1;
+	return cpus < DEFAULT_THREADS_MAX ? cpus : DEFAULT_THREADS_MAX;
 }
 
 int fz_plane_new(const struct fz_plane_params *params, struct fz_plane **ret_plane)
@@ -89,8 +93,9 @@ int fz_plane_new(const struct fz_plane_params *params, struct fz_plane **ret_pla
 	p->shared.tun_caps = params->tun.caps;
 	if (params->hooks)
 		p->shared.hooks = *params->hooks;
-	unsigned wanted = params->threads ? params->threads : cpus();
+	unsigned wanted = params->threads ? params->threads : default_threads();
 	p->n_workers = wanted < LANES_MAX ? wanted : LANES_MAX;
+	p->n_helpers = wanted - p->n_workers < FZ_CREW_MAX ? wanted - p->n_workers : FZ_CREW_MAX;
 	p->fatal_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	bool ok = p->fatal_fd >= 0;
 	for (unsigned i = 0; i < LANES_MAX; i++) {
@@ -136,7 +141,7 @@ static int make_lane(struct worker *w)
 {
 	struct fz_plane *p = w->plane;
 	int r = fz_lane_new(
-		&p->shared, p->ops, &w->io, p->params.aead, w == &p->workers[0], &w->lane);
+		&p->shared, p->ops, &w->io, p->params.aead, (unsigned)(w - p->workers), &w->lane);
 	pthread_mutex_lock(&p->control_lock);
 	w->start_result = r;
 	p->n_started++;
@@ -227,6 +232,10 @@ int fz_plane_start(struct fz_plane *p)
 	int r = fz_backend_choose(p->params.io, &p->ops);
 	if (r < 0)
 		return r;
+	if (p->n_helpers > 0)
+		r = fz_crew_new(p->n_helpers, p->params.aead, &p->shared.crew);
+	if (r < 0)
+		return r;
 	atomic_store(&p->stops, false);
 	p->n_started = 0;
 	r = start_threads(p);
@@ -248,6 +257,8 @@ void fz_plane_stop(struct fz_plane *p)
 		pthread_join(p->workers[i].thread, NULL);
 		p->workers[i].is_running = false;
 	}
+	fz_crew_free(p->shared.crew);
+	p->shared.crew = NULL;
 }
 
 void fz_plane_lock(struct fz_plane *p)
@@ -311,5 +322,5 @@ const char *fz_plane_aead_name(const struct fz_plane *p)
 
 unsigned fz_plane_threads(const struct fz_plane *p)
 {
-	return p->n_workers;
+	return p->n_workers + p->n_helpers;
 }

@@ -1,7 +1,8 @@
 /*
  * The data plane of one tunnel: threads that carry trains between a TUN and UDP sockets through a struct wg_device. The
  * device is guarded by one lock, held once per train and never during a system call or bulk encryption. One thread
- * does both directions; two split them (receiving, sending), so that nothing within a flow changes order.
+ * does both directions; two split them (receiving, sending), so that nothing within a flow changes order; further ones
+ * help these two with the AEAD, a batch at a time (io/crew.h).
  *
  * Made and configured by the control thread; threads and rings exist between start and stop (after any fork).
  */
