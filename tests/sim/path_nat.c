@@ -51,6 +51,8 @@ static void run_matrix(uint32_t loss_percent, fz_dur session_within, fz_dur dire
 		double direct = wants_direct ? since_ms(n, start) : 0;
 		slowest_session = session > slowest_session ? session : slowest_session;
 		slowest_direct = direct > slowest_direct ? direct : slowest_direct;
+		/* One handshake, of the controlling side, whatever better pair is nominated within 20 s. */
+		ASSERT(n, n->peers[0].n_handshakes == 1 && n->peers[1].n_handshakes == 0);
 		/* Data flows both ways over whatever was found, and by the same kind of path. */
 		uint32_t got[2] = { n->peers[0].n_got, n->peers[1].n_got };
 		net_run(n, FZ_SECONDS(3), NULL);
@@ -132,8 +134,7 @@ static bool is_relayed_both(const struct net *n)
 	return n->peers[0].got_by_relay && n->peers[1].got_by_relay;
 }
 
-TEST(path_nat,
-	a_direct_path_that_dies_is_replaced_by_the_relay_within_twenty_seconds_and_taken_again)
+TEST(path_nat, a_direct_path_that_dies_is_replaced_by_the_relay_within_ten_seconds_and_taken_again)
 {
 	for (unsigned k = 0; k < 2 * SEEDS; k++) {
 		struct net_options o = { .seed = 5000 + k,
@@ -145,7 +146,7 @@ TEST(path_nat,
 		net_run(n, FZ_SECONDS(30), NULL);
 		n->is_direct_cut = true;
 		fz_time cut = n->now;
-		ASSERT(n, net_run(n, FZ_SECONDS(20), is_relayed_both));
+		ASSERT(n, net_run(n, FZ_SECONDS(10), is_relayed_both));
 		if (k == 0)
 			printf("seed %u: relayed %.0f ms after the cut\n", 5000 + k,
 				since_ms(n, cut));

@@ -37,6 +37,7 @@ struct sim_relay {
 	const char *password; /* of every user whose name is not "stranger" */
 	bool is_dead;
 	bool leaves_errors_unsigned;
+	bool calls_all_stale; /* every nonce */
 	bool is_strict; /* credentials without a nonce are a bad request (coturn) */
 	bool lies; /* answers carry a wrong signature */
 	uint32_t nonce_lives; /* requests; 0: forever */

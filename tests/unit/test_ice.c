@@ -321,6 +321,8 @@ TEST(ice, an_answer_counts_once_from_where_the_question_went_and_only_when_signe
 	struct fz_span room = fz_span_of(buf, sizeof(buf));
 	CHECK_INT(fz_ice_receive(p.a, p.now, &path.local, &elsewhere, &answer, room, &none),
 		FZ_ICE_DROP_UNASKED);
+	CHECK_INT(fz_ice_receive(p.a, p.now, &elsewhere, &path.remote, &answer, room, &none),
+		FZ_ICE_DROP_UNASKED);
 	reply[len - 12] ^= 1; /* in the signature; the fingerprint is not looked at again */
 	CHECK_INT(fz_ice_receive(p.a, p.now, &path.local, &path.remote, &answer, room, &none),
 		FZ_ICE_DROP_UNSIGNED);
@@ -330,6 +332,120 @@ TEST(ice, an_answer_counts_once_from_where_the_question_went_and_only_when_signe
 	CHECK_INT(fz_ice_receive(p.a, p.now, &l, &r, &answer, room, &none), FZ_ICE_TAKEN);
 	CHECK(fz_ice_selected(p.a, &path));
 	CHECK_INT(fz_ice_receive(p.a, p.now, &l, &r, &answer, room, &none), FZ_ICE_DROP_UNASKED);
+	pair_done(&p);
+}
+
+/* An answer to a's check that is signed but says nothing of where the check came from. */
+TEST(ice, an_answer_without_a_mapped_address_is_malformed)
+{
+	struct pair p = pair_of(true, false);
+	uint8_t buf[FZ_ICE_MESSAGE_MAX], reply[FZ_ICE_MESSAGE_MAX];
+	struct fz_ice_path path;
+	size_t none, len = fz_ice_poll(p.a, p.now, fz_span_of(buf, sizeof(buf)), &path);
+	struct fz_stun m = parse(buf, len);
+	struct fz_writer w = fz_writer_of(fz_span_of(reply, sizeof(reply)));
+	fz_stun_begin(&w, FZ_STUN_SUCCESS, FZ_STUN_BINDING, &m.id);
+	fz_stun_put_integrity(&w, fz_bytes_of_str(theirs.password));
+	m = parse(reply, fz_stun_finish(&w));
+	CHECK_INT(fz_ice_receive(p.a, p.now, &path.local, &path.remote, &m,
+			  fz_span_of(buf, sizeof(buf)), &none),
+		FZ_ICE_DROP_MALFORMED);
+	CHECK(!fz_ice_selected(p.a, &path));
+	pair_done(&p);
+}
+
+/* A request to b in the role b has itself; what b answers, or 0. */
+static uint16_t conflict(struct fz_ice *b, bool is_controlling, uint64_t tie_breaker)
+{
+	uint8_t buf[FZ_ICE_MESSAGE_MAX], reply[FZ_ICE_MESSAGE_MAX];
+	struct fz_stun_id id = { { 9 } };
+	struct fz_addr local = addr("192.0.2.2:2"), remote = addr("192.0.2.1:1");
+	size_t len;
+	struct fz_writer w = fz_writer_of(fz_span_of(buf, sizeof(buf)));
+	fz_stun_begin(&w, FZ_STUN_REQUEST, FZ_STUN_BINDING, &id);
+	fz_stun_put(&w, FZ_STUN_USERNAME, fz_bytes_of_str("efgh:abcd"));
+	fz_stun_put_u64(
+		&w, is_controlling ? FZ_STUN_ICE_CONTROLLING : FZ_STUN_ICE_CONTROLLED, tie_breaker);
+	fz_stun_put_u32(&w, FZ_STUN_PRIORITY, 5);
+	fz_stun_put_integrity(&w, fz_bytes_of_str(theirs.password));
+	struct fz_stun m = parse(buf, fz_stun_finish(&w));
+	CHECK_INT(fz_ice_receive(b, (fz_time){ 2'000'000'000 }, &local, &remote, &m,
+			  fz_span_of(reply, sizeof(reply)), &len),
+		FZ_ICE_TAKEN);
+	return parse(reply, len).error;
+}
+
+TEST(ice, in_a_conflict_the_larger_tie_breaker_controls_and_answers_487_where_it_does_already)
+{
+	struct pair p = pair_of(false, true);
+	CHECK_UINT(conflict(p.b, true, 0), 487);
+	CHECK(fz_ice_is_controlling(p.b));
+	CHECK_UINT(conflict(p.b, true, UINT64_MAX), 0);
+	CHECK(!fz_ice_is_controlling(p.b));
+	CHECK_UINT(conflict(p.b, false, UINT64_MAX), 487);
+	CHECK(!fz_ice_is_controlling(p.b));
+	CHECK_UINT(conflict(p.b, false, 0), 0);
+	CHECK(fz_ice_is_controlling(p.b));
+	pair_done(&p);
+}
+
+/* b's checks all get lost; a's arrive every `every` for `length`. */
+static void one_way(struct pair *p, fz_dur every, fz_dur length)
+{
+	uint8_t buf[FZ_ICE_MESSAGE_MAX];
+	struct fz_ice_path path;
+	fz_time until = fz_time_add(p->now, length);
+	while (!fz_time_reached(p->now, until)) {
+		size_t len;
+		(void)!try_request(p->b, "efgh:abcd", theirs.password, true, "192.0.2.2:2", &len);
+		for (unsigned i = 0; i < 10; i++) {
+			while (fz_ice_poll(p->b, p->now, fz_span_of(buf, sizeof(buf)), &path) > 0)
+				;
+			p->now = fz_time_add(p->now, FZ_NANOSECONDS(every.ns / 10));
+		}
+	}
+}
+
+TEST(ice, checks_from_the_other_side_keep_a_pair_from_failing)
+{
+	struct pair p = pair_of(true, false);
+	p.now = (fz_time){ 2'000'000'000 };
+	one_way(&p, FZ_SECONDS(10),
+		FZ_SECONDS(10)); /* that request is the last: it carries to 17 s */
+	CHECK_INT(fz_ice_state(p.b), FZ_ICE_CONNECTED);
+	uint8_t buf[FZ_ICE_MESSAGE_MAX];
+	struct fz_ice_path path;
+	while (!fz_time_is_never(fz_ice_deadline(p.b)))
+		(void)!fz_ice_poll(p.b, fz_ice_deadline(p.b), fz_span_of(buf, sizeof(buf)), &path);
+	CHECK_INT(fz_ice_state(p.b), FZ_ICE_DISCONNECTED);
+	/* And one more revives it. */
+	size_t len;
+	CHECK_INT(try_request(p.b, "efgh:abcd", theirs.password, true, "192.0.2.2:2", &len),
+		FZ_ICE_TAKEN);
+	CHECK_INT(fz_ice_state(p.b), FZ_ICE_CONNECTED);
+	CHECK(fz_ice_poll(p.b, (fz_time){ 2'000'000'000 }, fz_span_of(buf, sizeof(buf)), &path) >
+		0);
+	pair_done(&p);
+}
+
+TEST(ice, the_controlled_side_follows_a_nomination_away_from_a_better_pair_after_a_while)
+{
+	struct pair p = pair_of(true, false);
+	struct fz_ice_path path;
+	struct fz_addr host = addr("192.0.2.2:2");
+	add_remote(p.a, FZ_CANDIDATE_RELAY, "198.51.100.9:9", p.now);
+	add_local(p.b, FZ_CANDIDATE_RELAY, "198.51.100.9:9", p.now);
+	exchange(p.a, p.b, p.now);
+	CHECK(fz_ice_selected(p.b, &path) && fz_addr_equal(&path.local, &host));
+	struct fz_candidate h = candidate(FZ_CANDIDATE_HOST, "192.0.2.2:2");
+	fz_ice_remove_remote(p.a, &h, p.now);
+	fz_time end =
+		fz_time_add(p.now, FZ_SECONDS(45)); /* longer than the grace after the start */
+	while (!fz_time_reached(p.now, end)) {
+		p.now = fz_ice_deadline(p.a);
+		exchange(p.a, p.b, p.now);
+	}
+	CHECK(fz_ice_selected(p.b, &path) && path.is_relayed);
 	pair_done(&p);
 }
 

@@ -306,6 +306,26 @@ TEST(paths, a_relay_taken_away_withdraws_its_candidate_and_the_other_one_steps_i
 	fz_paths_free(paths);
 }
 
+TEST(paths, a_new_allocation_replaces_the_candidate_of_the_old_one)
+{
+	struct fz_conn *c;
+	struct fz_paths_event e;
+	unsigned n_gone = 0, n_new = 0;
+	start(1);
+	CHECK_INT(upsert("gw", true, public_key, &c), FZ_PATHS_CREATED);
+	(void)take(FZ_PATHS_CANDIDATE);
+	sim_relay_restart(&relays[0]);
+	CHECK_INT(set_relay(0, "secret"), 0); /* asks whether it lives */
+	serve();
+	while (fz_paths_take_event(paths, &e)) {
+		n_gone += e.kind == FZ_PATHS_CANDIDATE_GONE && strstr(e.text, " 50000 typ relay");
+		n_new += e.kind == FZ_PATHS_CANDIDATE && strstr(e.text, " 50001 typ relay");
+	}
+	CHECK_UINT(n_gone, 1);
+	CHECK_UINT(n_new, 1);
+	fz_paths_free(paths);
+}
+
 TEST(paths, the_last_relay_that_fails_is_reported_once)
 {
 	start(0);
@@ -492,6 +512,14 @@ TEST(paths, checks_find_their_connection_among_many_even_with_equal_ufrags)
 	struct fz_way way;
 	CHECK(!fz_conn_way(c[0], &way) && !fz_conn_way(c[1], &way) && fz_conn_way(c[2], &way));
 	CHECK(fz_addr_equal(&way.remote, &peer));
+	/* One that failed answers no more. */
+	now = fz_time_add(now, FZ_SECONDS(10));
+	serve();
+	(void)take(FZ_PATHS_FAILED);
+	CHECK_INT(fz_conn_failure(c[2]), FZ_CONN_FAILURE_NO_CANDIDATES);
+	CHECK_INT(fz_paths_receive(paths, now, &local, &peer, fz_bytes_of(buf, len), &rx),
+		FZ_PATHS_DROP_CHECK);
+	CHECK(!fz_conn_way(c[2], &way));
 	fz_paths_free(paths);
 }
 

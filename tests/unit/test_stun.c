@@ -171,6 +171,18 @@ TEST(stun, what_stands_behind_the_signature_is_not_believed)
 	CHECK(m.has_priority && !m.use_candidate && m.username.n == 0);
 }
 
+TEST(stun, what_stands_behind_the_fingerprint_is_not_looked_at)
+{
+	uint8_t buf[200];
+	struct fz_stun_id id = { { 1 } };
+	struct fz_writer w = fz_writer_of(fz_span_of(buf, sizeof(buf)));
+	fz_stun_begin(&w, FZ_STUN_REQUEST, FZ_STUN_BINDING, &id);
+	fz_stun_put_fingerprint(&w);
+	fz_stun_put(&w, FZ_STUN_USERNAME, fz_bytes_of_str("me"));
+	struct fz_stun m = parse(buf, fz_stun_finish(&w));
+	CHECK(m.has_fingerprint && m.username.n == 0);
+}
+
 TEST(stun, a_sha256_signature_alone_is_accepted_and_may_be_cut_to_16_bytes)
 {
 	for (size_t n = 16; n <= 32; n += 16) {
