@@ -93,7 +93,7 @@ static uint16_t check_credentials(struct answer *a)
 	if (m->nonce.n == 0)
 		return 401;
 	bool is_stale = a->r->nonce_lives > 0 && ++a->client->n_requests > a->r->nonce_lives;
-	if (is_stale ||
+	if (is_stale || a->r->calls_all_stale || !a->client->has_nonce ||
 		!fz_bytes_equal(m->nonce, fz_bytes_of(a->client->nonce, sizeof(a->client->nonce))))
 		return 438;
 	if (!fz_stun_is_signed(m, fz_bytes_of(a->key, sizeof(a->key))))
