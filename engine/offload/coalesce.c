@@ -253,8 +253,9 @@ static void extend(struct fz_coalesce *c, struct train *t, const struct candidat
 	t->is_open = k->payload_len == t->gso_size && !k->has_push;
 }
 
-/* False: k needs a train of its own. A packet that is damaged itself must not become a train's head either. */
-static bool try_extend(struct fz_coalesce *c, struct train *t, struct candidate *k, uint16_t i)
+/* False: k needs a train of its own. */
+static bool try_extend(
+	struct fz_coalesce *c, struct train *t, const struct candidate *k, uint16_t i)
 {
 	if (!fits(c, t, k))
 		return false;
@@ -264,17 +265,16 @@ static bool try_extend(struct fz_coalesce *c, struct train *t, struct candidate 
 		if (!t->is_open)
 			return false;
 	}
-	if (!is_intact(k->bytes, k->is_v6, k->is_tcp, k->ports_at)) {
-		k->gso_type = FZ_VNET_GSO_NONE;
+	/* A damaged one starts a train that will never grow: its own verification will fail. */
+	if (!is_intact(k->bytes, k->is_v6, k->is_tcp, k->ports_at))
 		return false;
-	}
 	extend(c, t, k, i);
 	return true;
 }
 
 static void start(struct fz_coalesce *c, const struct candidate *k, uint16_t i, size_t slot)
 {
-	bool may_grow = k->gso_type != FZ_VNET_GSO_NONE && !k->has_push;
+	bool may_grow = !k->has_push;
 	c->slot[slot] = may_grow ? (uint16_t)c->n_trains : NONE;
 	c->trains[c->n_trains++] = (struct train){ .first = i,
 		.last = i,

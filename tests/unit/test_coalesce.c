@@ -290,6 +290,27 @@ TEST(coalesce, option_bytes_must_be_equal)
 	}
 }
 
+TEST(coalesce, header_lengths_must_be_equal_even_where_the_bytes_are)
+{
+	begin(FZ_COALESCE_ALL);
+	struct test_packet t = base_packet(false, false), second = nth(t, 1);
+	add(t);
+	second.options_len = 4;
+	memcpy(second.options, slab[0] + 40, 4); /* the first payload's first bytes */
+	add(second);
+	CHECK_STR(shape(), "1,1");
+}
+
+TEST(coalesce, packets_with_ip_options_stand_alone_even_if_all_have_them)
+{
+	begin(FZ_COALESCE_ALL);
+	struct test_packet t = base_packet(false, false);
+	t.ip_options_len = 8;
+	for (uint32_t k = 0; k < 3; k++)
+		add(nth(t, k));
+	CHECK_STR(shape(), "1,1,1");
+}
+
 TEST(coalesce, without_df_identifications_must_count_up)
 {
 	struct test_packet t = base_packet(false, false);
@@ -435,6 +456,25 @@ TEST(coalesce, a_datagram_without_checksum_stands_alone_and_keeps_its_place)
 	CHECK_STR(shape(), "1,1,1");
 }
 
+/* The one datagram for which a zero checksum field also verifies. */
+TEST(coalesce, a_missing_checksum_that_happens_to_verify_is_still_missing)
+{
+	for (int is_v6 = 0; is_v6 < 2; is_v6++) {
+		begin(FZ_COALESCE_ALL);
+		struct test_packet t = base_packet(is_v6, true), next = nth(t, 1);
+		add(t);
+		struct fz_span p = write_packet(&next);
+		uint8_t *l4 = p.p + test_packet_l4_at(p.p);
+		uint32_t sum = (uint32_t)fz_be16_load(l4 + 8) + fz_be16_load(l4 + 6);
+		fz_be16_store(l4 + 8, (uint16_t)((sum & 0xffff) + (sum >> 16)));
+		test_packet_finish(p.p, p.n);
+		CHECK_UINT(fz_be16_load(l4 + 6), 0xffff);
+		fz_be16_store(l4 + 6, 0);
+		CHECK(fz_coalesce_add(c, p));
+		CHECK_STR(shape(), "1,1");
+	}
+}
+
 TEST(coalesce, a_udp_length_that_is_not_the_packets_stands_alone)
 {
 	for (int is_v6 = 0; is_v6 < 2; is_v6++) {
@@ -462,6 +502,21 @@ TEST(coalesce, an_ip_length_that_is_not_the_packets_stands_alone)
 		CHECK(fz_coalesce_add(c, fz_span_of(p.p, p.n + 1)));
 		add(nth(t, 2));
 		CHECK_STR(shape(), "1,1,1");
+	}
+}
+
+TEST(coalesce, a_lying_ip_length_stands_alone_even_with_right_checksums)
+{
+	for (int is_v6 = 0; is_v6 < 2; is_v6++) {
+		begin(FZ_COALESCE_ALL);
+		struct test_packet t = base_packet(is_v6, false), next = nth(t, 1);
+		add(t);
+		struct fz_span p = write_packet(&next);
+		size_t at = is_v6 ? 4 : 2;
+		fz_be16_store(p.p + at, (uint16_t)(fz_be16_load(p.p + at) - 2));
+		test_packet_finish(p.p, p.n);
+		CHECK(fz_coalesce_add(c, p));
+		CHECK_STR(shape(), "1,1");
 	}
 }
 

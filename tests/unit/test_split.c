@@ -88,6 +88,8 @@ TEST(split, random_super_packets_split_into_whole_segments)
 		t.seq = (uint32_t)test_rng_next(&rng);
 		t.id = (uint16_t)test_rng_next(&rng);
 		t.tos = (uint8_t)test_rng_next(&rng);
+		t.urgent = (uint16_t)test_rng_next(&rng);
+		t.window = (uint16_t)test_rng_next(&rng);
 		t.options_len = (uint8_t)(4 * test_rng_below(&rng, 11));
 		test_rng_fill(&rng, t.options, t.options_len);
 		t.ip_options_len = (uint8_t)(4 * test_rng_below(&rng, 11));
@@ -354,6 +356,41 @@ TEST(split, impossible_header_lengths_are_dropped)
 		f = make_frame(&tcp4, 1400);
 		frame[10 + 32] = (uint8_t)(words << 4);
 		CHECK_INT(judge(f), words < 5 ? FZ_SPLIT_HEADER : FZ_SPLIT_OK);
+	}
+}
+
+TEST(split, an_ip_header_longer_than_its_packet_is_dropped)
+{
+	struct fz_split s;
+	struct test_packet t = tcp4;
+	t.payload_len = 0;
+	(void)test_packet_write(&t, frame);
+	frame[0] = 0x4f;
+	fz_be16_store(frame + 2, 40);
+	CHECK_INT(fz_split_init_plain(&s, fz_bytes_of(frame, 40)), FZ_SPLIT_HEADER);
+	frame[0] = 0x4a;
+	CHECK_INT(fz_split_init_plain(&s, fz_bytes_of(frame, 40)), FZ_SPLIT_OK);
+	fz_be16_store(frame + 2, 39);
+	CHECK_INT(fz_split_init_plain(&s, fz_bytes_of(frame, 40)), FZ_SPLIT_TRUNCATED);
+}
+
+TEST(split, link_padding_behind_a_single_packet_is_not_lost)
+{
+	struct fz_split s;
+	size_t n = test_packet_write(&tcp4, frame);
+	CHECK_INT(fz_split_init_plain(&s, fz_bytes_of(frame, n + 4)), FZ_SPLIT_OK);
+	CHECK_UINT(fz_split_len(&s, 0), n + 4);
+}
+
+TEST(split, a_super_packet_of_another_protocol_is_dropped)
+{
+	for (int kind = 0; kind < 4; kind++) {
+		struct test_packet t = variant(kind & 1, kind & 2);
+		for (unsigned proto = 0; proto < 256; proto++) {
+			struct fz_bytes f = make_frame(&t, 1400);
+			frame[10 + (kind & 1 ? 6 : 9)] = (uint8_t)proto;
+			CHECK((judge(f) == FZ_SPLIT_OK) == (proto == (kind & 2 ? 17 : 6)));
+		}
 	}
 }
 
