@@ -157,13 +157,42 @@ static void operate(struct duo *d, struct fz_reader *r)
 	duo_poll(d, &d->them);
 }
 
+static bool has_session(const struct duo *d, const struct duo_side *s)
+{
+	struct wg_peer_stats stats;
+	wg_peer_stats(s->peer, d->now.at, &stats);
+	return stats.has_session;
+}
+
+/* Whatever was done to it: with its settings back and some seconds of peace, a device shakes hands as ever. */
+static void recover(struct duo *d)
+{
+	static const struct fz_key no_psk;
+	struct fz_addr at = { .ip = fz_ip4(192, 0, 2, 2), .port = 51820 };
+	give_back(d);
+	wg_device_set_private_key(d->us.device, &d->us.private, d->now);
+	wg_device_up(d->us.device, d->now);
+	if (!d->us.peer)
+		toggle_peer(d);
+	wg_peer_set_psk(d->us.peer, &no_psk);
+	wg_peer_set_endpoint(d->us.peer, &at);
+	while (wg_device_deadline(d->us.device).ns <= d->now.at.ns)
+		duo_poll(d, &d->us);
+	wg_peer_expire(d->us.peer);
+	wg_peer_expire(d->them.peer);
+	duo_wait(d, FZ_SECONDS(6));
+	wg_peer_start_handshake(d->them.peer, d->now);
+	duo_pump(d);
+	fz_assert(has_session(d, &d->us) && has_session(d, &d->them));
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct duo *d = duo_new();
 	struct fz_reader r = fz_reader_of(fz_bytes_of(data, size));
 	for (int i = 0; i < MAX_OPERATIONS && r.left > 0 && !r.bad; i++)
 		operate(d, &r);
-	give_back(d);
+	recover(d);
 	const uint64_t *drops = wg_device_drops(d->us.device);
 	fz_assert(drops[WG_KEEP] == 0);
 	duo_free(d);

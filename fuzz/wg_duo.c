@@ -18,13 +18,12 @@ static void duo_random(void *user, struct fz_span out)
 
 static void start(struct duo *d, struct duo_side *s, uint64_t seed)
 {
-	struct fz_key key;
 	s->rng = seed;
 	struct wg_device_params params = { .random = duo_random, .user = &s->rng, .max_peers = 16 };
 	s->device = wg_device_new(&params);
 	fz_assert(s->device);
-	duo_random(&s->rng, fz_span_of(&key, sizeof(key)));
-	wg_device_set_private_key(s->device, &key, d->now);
+	duo_random(&s->rng, fz_span_of(&s->private, sizeof(s->private)));
+	wg_device_set_private_key(s->device, &s->private, d->now);
 	fz_assert(wg_device_public_key(s->device, s->public));
 	wg_device_set_mtu(s->device, 1420);
 	wg_device_up(s->device, d->now);
@@ -158,4 +157,22 @@ void duo_wait(struct duo *d, fz_dur by)
 {
 	d->now.at = fz_time_add(d->now.at, by);
 	d->now.wall.ns += (int64_t)by.ns;
+}
+
+void duo_pump(struct duo *d)
+{
+	struct duo_side *sides[2] = { &d->us, &d->them };
+	size_t n_handed[2] = { d->us.n_kept, d->them.n_kept };
+	for (bool moves = true; moves;) {
+		moves = false;
+		for (int i = 0; i < 2; i++) {
+			duo_poll(d, sides[i]);
+			while (n_handed[i] < sides[i]->n_kept) {
+				struct fz_bytes sent =
+					duo_kept(sides[i], sides[i]->n_kept - 1 - n_handed[i]++);
+				duo_receive(d, sides[1 - i], sent, 51820);
+				moves = true;
+			}
+		}
+	}
 }

@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include "base/bytes.h"
+#include "base/secret.h"
 #include "base/time.h"
 #include "crypto/aead.h"
 #include "wg/device.h"
@@ -25,6 +26,7 @@ struct duo_side {
 	struct wg_device *device;
 	struct wg_peer *peer; /* the other one; NULL: removed */
 	uint64_t rng;
+	struct fz_key private;
 	uint8_t public[32];
 	struct duo_datagram kept[DUO_KEPT];
 	size_t n_kept; /* ever; the newest are there */
@@ -49,4 +51,6 @@ void duo_poll(struct duo *d, struct duo_side *s);
 void duo_send(struct duo *d, struct duo_side *s, struct fz_bytes inner, bool raw);
 /* The i-th newest datagram the side has sent; empty if there is none. */
 struct fz_bytes duo_kept(const struct duo_side *s, size_t i);
+/* Hands over what either side sends from now on until both are silent. */
+void duo_pump(struct duo *d);
 void duo_wait(struct duo *d, fz_dur by);
