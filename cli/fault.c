@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/assert.h"
 #include "cli/run.h"
 #include "ipc/json.h"
 #include "ipc/reflect.h"
@@ -184,7 +185,9 @@ int fzctl_fail_link(struct fzctl_run *run, enum fzipc_link_fault fault, int os_e
 			run->timeout_ns ? "timeout" : "unavailable", "The daemon does not answer.",
 			"See: journalctl -u firezoned");
 	case FZIPC_LINK_VERSION: return fail_version(run, error);
-	case FZIPC_LINK_REFUSED: return fzctl_fail_with(run, error);
+	case FZIPC_LINK_REFUSED:
+		fz_assert(error != NULL); /* a refusal is one */
+		return fzctl_fail_with(run, error);
 	case FZIPC_LINK_BROKEN:
 		return fzctl_fail(run, FZCTL_NO_DAEMON, "unavailable",
 			"The daemon closed the connection.", "See: journalctl -u firezoned");
