@@ -67,7 +67,7 @@ static bool forge(size_t i)
 	bool is_forged = forged_at[i] & 1;
 	for (size_t k = 0; is_forged && k < 2; k++) {
 		struct fz_aead_job *j = &sides[k].jobs[i];
-		size_t bit = (size_t)(forged_at[i] >> 1) % ((j->len + 16u) * 8u);
+		size_t bit = (size_t)(forged_at[i] >> 1) % (((size_t)j->len + 16) * 8);
 		j->dst[bit / 8] ^= (uint8_t)(1 << bit % 8);
 	}
 	return is_forged;
