@@ -149,7 +149,7 @@ static bool mix_static_static(struct transcript *t, struct fz_key *ret_key,
 bool wg_noise_write_initiation(const struct wg_noise_self *self, struct wg_noise_peer *p,
 	const struct fz_key *ephemeral, fz_wall now, struct wg_msg_initiation *ret_msg)
 {
-	FZ_CLEANUP(transcript_wipep) struct transcript t;
+	FZ_CLEANUP(transcript_wipep) struct transcript t = { 0 };
 	FZ_CLEANUP(fz_key_wipep) struct fz_key key, e = *ephemeral;
 	struct wg_msg_initiation msg = { .type = fz_le32_of(WG_MESSAGE_INITIATION) };
 	uint8_t stamp[WG_TIMESTAMP_LEN];
@@ -175,7 +175,7 @@ bool wg_noise_write_initiation(const struct wg_noise_self *self, struct wg_noise
 bool wg_noise_open_static(const struct wg_noise_self *self, const struct wg_msg_initiation *msg,
 	struct wg_noise_incoming *ret_in)
 {
-	FZ_CLEANUP(transcript_wipep) struct transcript t;
+	FZ_CLEANUP(transcript_wipep) struct transcript t = { 0 };
 	FZ_CLEANUP(fz_key_wipep) struct fz_key key;
 	uint8_t public[WG_PUBLIC_LEN];
 	begin(&t, self->public);
