@@ -410,8 +410,8 @@ TEST(ice, checks_from_the_other_side_keep_a_pair_from_failing)
 {
 	struct pair p = pair_of(true, false);
 	p.now = (fz_time){ 2'000'000'000 };
-	one_way(&p, FZ_SECONDS(10),
-		FZ_SECONDS(10)); /* that request is the last: it carries to 17 s */
+	/* The last one comes after 14 s and carries to 29 s, where silence alone would have ended it at 16.5 s. */
+	one_way(&p, FZ_SECONDS(14), FZ_SECONDS(28));
 	CHECK_INT(fz_ice_state(p.b), FZ_ICE_CONNECTED);
 	uint8_t buf[FZ_ICE_MESSAGE_MAX];
 	struct fz_ice_path path;
