@@ -264,8 +264,8 @@ TEST(ice, peer_reflexive_candidates_are_bounded)
 }
 
 /* A request to b as a would send it, with something changed. */
-static enum fz_ice_verdict try_request(struct fz_ice *b, const char *username, const char *password,
-	bool has_priority, const char *to, size_t *ret_len)
+static enum fz_ice_verdict try_request_at(fz_time now, struct fz_ice *b, const char *username,
+	const char *password, bool has_priority, const char *to, size_t *ret_len)
 {
 	uint8_t buf[FZ_ICE_MESSAGE_MAX], reply[FZ_ICE_MESSAGE_MAX];
 	struct fz_stun_id id = { { 9 } };
@@ -280,8 +280,15 @@ static enum fz_ice_verdict try_request(struct fz_ice *b, const char *username, c
 	if (password)
 		fz_stun_put_integrity(&w, fz_bytes_of_str(password));
 	struct fz_stun m = parse(buf, fz_stun_finish(&w));
-	return fz_ice_receive(b, (fz_time){ 2'000'000'000 }, &local, &remote, &m,
-		fz_span_of(reply, sizeof(reply)), ret_len);
+	return fz_ice_receive(
+		b, now, &local, &remote, &m, fz_span_of(reply, sizeof(reply)), ret_len);
+}
+
+static enum fz_ice_verdict try_request(struct fz_ice *b, const char *username, const char *password,
+	bool has_priority, const char *to, size_t *ret_len)
+{
+	return try_request_at(
+		(fz_time){ 2'000'000'000 }, b, username, password, has_priority, to, ret_len);
 }
 
 TEST(ice, a_request_that_is_not_in_order_changes_nothing_and_gets_no_answer)
@@ -397,7 +404,8 @@ static void one_way(struct pair *p, fz_dur every, fz_dur length)
 	fz_time until = fz_time_add(p->now, length);
 	while (!fz_time_reached(p->now, until)) {
 		size_t len;
-		(void)!try_request(p->b, "efgh:abcd", theirs.password, true, "192.0.2.2:2", &len);
+		(void)!try_request_at(
+			p->now, p->b, "efgh:abcd", theirs.password, true, "192.0.2.2:2", &len);
 		for (unsigned i = 0; i < 10; i++) {
 			while (fz_ice_poll(p->b, p->now, fz_span_of(buf, sizeof(buf)), &path) > 0)
 				;
