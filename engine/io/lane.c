@@ -13,6 +13,8 @@
 #include "io/clock.h"
 
 #define HANDSHAKE_BUDGET 4 /* messages per turn: each costs up to four X25519 */
+#define HANDSHAKE_REST   9 /* times as long for data, while there is any */
+#define DATA_LASTS       FZ_MILLISECONDS(20)
 #define NARROW_FOR       FZ_SECONDS(60)
 #define N_SLABS          (2 * FZ_IO_DATAGRAMS + FZ_IO_FRAMES + FZ_LANE_SLABS + 1)
 
@@ -210,7 +212,7 @@ static void repair_send(struct fz_lane *l, struct fz_io_send *s)
 
 static struct iovec iovec_of(struct fz_bytes b)
 {
-	return (struct iovec){ (void *)(uintptr_t)b.p, b.n }; /* written from, never to */
+	return (struct iovec){ fz_unconst(b.p), b.n }; /* written from, never to */
 }
 
 /* The kernel refused a merged write: its packets go in one by one, and merging ends. True if all were taken. */
@@ -282,6 +284,11 @@ static void conclude(struct fz_lane *l)
 	l->icmp_iov[0].iov_len = 0;
 }
 
+static uint64_t data_of(const struct fz_plane_counters *c)
+{
+	return c->rx_packets + c->tx_packets;
+}
+
 void fz_lane_settle(struct fz_lane *l, struct fz_now now)
 {
 	conclude(l);
@@ -292,6 +299,7 @@ void fz_lane_settle(struct fz_lane *l, struct fz_now now)
 			wg_tx_sent(l->shared->device, now, &c->claim, c->bytes, c->is_sent, true);
 		c->claim.keypair = NULL;
 	}
+	l->shared->n_data += data_of(&l->counters) - data_of(&l->published);
 	l->published = l->counters;
 	pthread_mutex_unlock(&l->shared->lock);
 	l->n_claims = 0;
@@ -309,22 +317,44 @@ void fz_lane_flush(struct fz_lane *l)
 	l->turn.is_woken = is_woken;
 }
 
+/*
+ * How many handshake messages may be worked off now. Under a flood of them that pass for genuine, data goes on: what a
+ * message cost is followed by HANDSHAKE_REST times as long without any, for as long as data flows. With the lock.
+ */
+static uint32_t handshake_budget(struct fz_lane *l, struct fz_now now)
+{
+	if (l->shared->n_data != l->n_data_seen) {
+		l->n_data_seen = l->shared->n_data;
+		l->data_until = fz_time_add(now.at, DATA_LASTS);
+	}
+	if (fz_time_reached(now.at, l->data_until))
+		return HANDSHAKE_BUDGET;
+	return fz_time_reached(now.at, l->handshakes_from) ? 1 : 0;
+}
+
+static void poll_into_turn(struct fz_lane *l, struct fz_now now, uint32_t *budget)
+{
+	struct wg_output out;
+	while (l->n_slabs < FZ_LANE_SLABS && l->turn.n_sends < FZ_IO_SENDS &&
+		wg_device_poll(l->shared->device, now, budget, &out)) {
+		uint8_t *slab = l->slabs[l->n_slabs++];
+		memcpy(slab, out.pkt.p, out.pkt.n);
+		l->turn.sends[l->turn.n_sends++] = (struct fz_io_send){
+			.to = out.to, .tos = out.tos, .data = { slab, out.pkt.n }
+		};
+	}
+}
+
 void fz_lane_poll_device(struct fz_lane *l, struct fz_now now)
 {
 	struct fz_lane_shared *s = l->shared;
-	uint32_t budget = HANDSHAKE_BUDGET;
-	for (bool more = true; more;) {
-		more = false;
+	fz_time start = fz_clock_boot();
+	uint32_t budget = 0, had = 0;
+	for (bool more = true, is_first = true; more; is_first = false) {
 		pthread_mutex_lock(&s->lock);
-		struct wg_output out;
-		while (l->n_slabs < FZ_LANE_SLABS && l->turn.n_sends < FZ_IO_SENDS &&
-			wg_device_poll(s->device, now, &budget, &out)) {
-			uint8_t *slab = l->slabs[l->n_slabs++];
-			memcpy(slab, out.pkt.p, out.pkt.n);
-			l->turn.sends[l->turn.n_sends++] = (struct fz_io_send){
-				.to = out.to, .tos = out.tos, .data = { slab, out.pkt.n }
-			};
-		}
+		if (is_first)
+			had = budget = handshake_budget(l, now);
+		poll_into_turn(l, now, &budget);
 		more = l->n_slabs == FZ_LANE_SLABS || l->turn.n_sends == FZ_IO_SENDS;
 		l->deadline = s->polled_until = wg_device_deadline(s->device);
 		pthread_mutex_unlock(&s->lock);
@@ -332,6 +362,13 @@ void fz_lane_poll_device(struct fz_lane *l, struct fz_now now)
 			fz_lane_flush(l);
 			fz_lane_settle(l, now); /* no turn may come that would do it */
 		}
+	}
+	if (budget < had) {
+		fz_time end = fz_clock_boot();
+		uint64_t cost = fz_time_since(end, start).ns;
+		l->handshakes_from = fz_time_add(end, FZ_NANOSECONDS(cost * HANDSHAKE_REST));
+	} else if (had == 0 && l->deadline.ns < l->handshakes_from.ns) {
+		l->deadline = l->handshakes_from; /* the rest waits, asleep */
 	}
 }
 
@@ -345,7 +382,7 @@ static void look_after_device(struct fz_lane *l, struct fz_now now)
 	pthread_mutex_lock(&l->shared->lock);
 	/* Earlier than the other one sleeps: it would come too late for a timer that this lane has set. */
 	fz_time deadline = wg_device_deadline(l->shared->device);
-	bool is_due = fz_time_reached(now.at, deadline) || deadline.ns < l->shared->polled_until.ns;
+	bool is_due = deadline.ns < l->shared->polled_until.ns;
 	if (is_due)
 		l->shared->polled_until = deadline;
 	pthread_mutex_unlock(&l->shared->lock);

@@ -27,7 +27,8 @@ struct fz_lane_shared {
 		coalesce_is_refused; /* the kernel rejected a merged write: write singly from now on */
 	_Atomic bool gso_is_refused; /* the kernel rejected GSO: send singly from now on */
 	int poll_fd; /* eventfd of the lane that polls the device */
-	fz_time polled_until; /* when that lane looks at the device next; under the lock */
+	fz_time polled_until; /* the deadline that lane knows; under the lock */
+	uint64_t n_data; /* packets carried so far, both ways; under the lock */
 };
 
 /* An outgoing train and the claims in it. */
@@ -56,7 +57,10 @@ struct fz_lane {
 		n_item_writes; /* the turn's first writes are the coalescer's items, in its order */
 	unsigned number; /* of the lane in its plane; number 0 polls the device */
 	bool has_udp_gso;
-	fz_time deadline; /* of the device; lane that polls */
+	fz_time deadline; /* when to poll the device; lane that polls */
+	fz_time handshakes_from; /* while data flows: not before, so that they take but a part of the time */
+	uint64_t n_data_seen; /* at the last poll */
+	fz_time data_until; /* data counts as flowing until then */
 	struct fz_plane_counters counters;
 	struct fz_plane_counters published; /* under the lock */
 
