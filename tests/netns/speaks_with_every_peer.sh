@@ -1,0 +1,74 @@
+#!/usr/bin/env bash
+# Space a is ours, space b is each other implementation in turn (and ours): both roles of the handshake, both families inside
+# and outside, preshared key, keepalive, roaming, restart of either side, MTU.
+. "$(dirname "$0")/lib.sh"
+
+again() { # SPACE IMPL: ends it and starts it with the same identity; the peers are not told again
+	stop "$1" && start "$1" "$2" && identity "$1"
+}
+received_more() { [[ $(field "$1" "$2" 6) -gt $3 ]]; }
+mtu() { at a ip link set "$(dev a)" mtu "$1" && at b ip link set "$(dev b)" mtu "$1"; }
+
+matrix() { # IMPL
+	local impl=$1 psk sent m
+	check "starts beside ours" pair ours "$impl"
+	check "we initiate" within 10 pings4 a b
+	check "IPv6 inside" pings6 a b
+	check "TCP from us" sends a b 10.9.0.2
+	check "TCP to us" sends b a fd09::1
+	wgset a peer "${PUB[b]}" endpoint "$(endpoint6 b)"
+	check "IPv6 outside" within 10 pings a b
+	check "TCP over IPv6 outside" sends a b 10.9.0.2
+	check "it hears of our address there" endpoint_is b a "$(endpoint6 a)"
+
+	# ---- roaming ----
+	wgset a peer "${PUB[b]}" endpoint "$(endpoint4 b)"
+	pings4 a b >/dev/null
+	wgset a listen-port 4001
+	check "goes on when our port changes" within 10 pings4 a b
+	check "it follows us there" endpoint_is b a 192.0.2.1:4001
+	wgset b listen-port 4002
+	check "goes on when its port changes" within 10 pings4 b a
+	check "we follow it there" endpoint_is a b 192.0.2.2:4002
+	at b ip address del 192.0.2.2/24 dev to-a
+	at b ip address add 192.0.2.77/24 dev to-a
+	check "goes on when its address changes" within 15 pings4 b a
+	check "we follow it to that as well" endpoint_is a b 192.0.2.77:4002
+	at b ip address add 192.0.2.2/24 dev to-a
+
+	# ---- restarts ----
+	check "ours restarts" again a ours
+	knows a b endpoint "192.0.2.2:4002"
+	check "and speaks at once" within 15 pings4 a b
+	check "it restarts" again b "$impl"
+	knows b a endpoint "$(endpoint4 a)"
+	check "and it initiates" within 15 pings4 b a
+	check "with IPv6 inside" pings6 b a
+	check "TCP after it initiated" sends b a 10.9.0.1
+
+	# ---- preshared key ----
+	psk=$(wg genpsk)
+	stop a && start a ours && identity a
+	knows a b endpoint "$(endpoint4 b)" preshared-key <(echo "$psk")
+	check "a preshared key on one side only keeps it shut" not pings4 a b
+	stop b && start b "$impl" && identity b
+	knows b a preshared-key <(echo "$psk")
+	check "the same on both sides opens it" within 20 pings4 a b
+	check "and carries TCP" sends a b fd09::2
+
+	# ---- keepalive ----
+	wgset b peer "${PUB[a]}" persistent-keepalive 1
+	sent=$(field a b 6)
+	check "its keepalives arrive" within 10 received_more a b "$sent"
+	wgset b peer "${PUB[a]}" persistent-keepalive 0
+	wgset a peer "${PUB[b]}" persistent-keepalive 1
+	sent=$(field b a 6)
+	check "ours arrive there" within 10 received_more b a "$sent"
+
+	for m in 576 1280 8920; do
+		mtu "$m" || continue
+		check "MTU $m" sends a b 10.9.0.2 1
+	done
+	check "ours ends in order" stop a
+}
+each_peer matrix
