@@ -4,7 +4,6 @@
  */
 #include <string.h>
 
-#include "base/assert.h"
 #include "gen/emit.h"
 
 /* What a word or a flag's value may be: a dynamic list, files, or fixed words. */
@@ -445,7 +444,8 @@ static void add_fish_command(struct text *out, const struct command *c)
 
 static void add_fish_case(struct text *out, const char *patterns)
 {
-	fz_assert(patterns != NULL);
+	if (!patterns)
+		text_die("a case without patterns");
 	for (const char *c = patterns; *c; c++)
 		text_add(out, "%c", *c == '|' ? ' ' : *c);
 }
