@@ -112,7 +112,7 @@ static int self_test(struct fz_aead *a)
 	return ok ? 0 : FZ_ERR_SELFTEST;
 }
 
-static int make(const struct fz_aead_backend *backend, struct fz_aead **ret_aead)
+int fz_aead_new_with(const struct fz_aead_backend *backend, struct fz_aead **ret_aead)
 {
 	size_t len = (sizeof(struct fz_aead) + backend->context_len + 63) & ~(size_t)63;
 	struct fz_aead *a = fz_alloc_aligned(64, len);
@@ -137,7 +137,7 @@ static int make(const struct fz_aead_backend *backend, struct fz_aead **ret_aead
 static int make_ipsecmb(struct fz_aead **ret_aead)
 {
 #if defined(FZ_HAVE_IPSECMB)
-	return make(&fz_aead_backend_ipsecmb, ret_aead);
+	return fz_aead_new_with(&fz_aead_backend_ipsecmb, ret_aead);
 #else
 	(void)ret_aead;
 	return FZ_ERR_UNSUPPORTED;
@@ -149,11 +149,11 @@ int fz_aead_new(enum fz_aead_kind kind, struct fz_aead **ret_aead)
 	int r;
 	switch (kind) {
 	case FZ_AEAD_IPSECMB: return make_ipsecmb(ret_aead);
-	case FZ_AEAD_SODIUM: return make(&fz_aead_backend_sodium, ret_aead);
+	case FZ_AEAD_SODIUM: return fz_aead_new_with(&fz_aead_backend_sodium, ret_aead);
 	case FZ_AEAD_AUTO:
 		r = make_ipsecmb(ret_aead);
 		return r == FZ_ERR_UNSUPPORTED || r == FZ_ERR_SELFTEST
-			       ? make(&fz_aead_backend_sodium, ret_aead)
+			       ? fz_aead_new_with(&fz_aead_backend_sodium, ret_aead)
 			       : r;
 	}
 	return -EINVAL;

@@ -1,4 +1,7 @@
-/* One published vector per primitive: BLAKE2s RFC 7693 appendix B, X25519 RFC 7748 6.1, ChaCha20-Poly1305 RFC 8439 2.8.2, HMAC/KDF against their definition. */
+/*
+ * One published vector per primitive: BLAKE2s RFC 7693 appendix B, X25519 RFC 7748 6.1, ChaCha20-Poly1305 RFC 8439 2.8.2,
+ * XChaCha20-Poly1305 draft-irtf-cfrg-xchacha A.3.1, HMAC and KDF against their definition.
+ */
 #include "crypto/selftest.h"
 
 #include <sodium.h>
@@ -71,15 +74,25 @@ static bool check_aead(void)
 
 static bool check_xaead(void)
 {
-	struct fz_key key = { { 1, 2, 3 } };
-	uint8_t nonce[FZ_XAEAD_NONCE_LEN] = { 4, 5, 6 }, sealed[48], opened[32];
-	static const uint8_t plain[32] = { 9 };
-	fz_xaead_seal(&key, nonce, fz_bytes_of("m", 1), fz_bytes_of(plain, sizeof(plain)), sealed);
-	bool ok = fz_xaead_open(
-		&key, nonce, fz_bytes_of("m", 1), fz_bytes_of(sealed, sizeof(sealed)), opened);
-	return ok && fz_ct_equal(opened, plain, sizeof(plain)) &&
-	       !fz_xaead_open(&key, nonce, fz_bytes_of("n", 1), fz_bytes_of(sealed, sizeof(sealed)),
-		       opened);
+	static const char text[] = "Ladies and Gentlemen of the class of '99: If I could offer you "
+				   "only one tip for the future, sunscreen would be it.";
+	static const uint8_t aad[12] = { 0x50, 0x51, 0x52, 0x53, 0xc0, 0xc1, 0xc2, 0xc3, 0xc4, 0xc5,
+		0xc6, 0xc7 };
+	static const uint8_t tag[16] = { 0xc0, 0x87, 0x59, 0x24, 0xc1, 0xc7, 0x98, 0x79, 0x47, 0xde,
+		0xaf, 0xd8, 0x78, 0x0a, 0xcf, 0x49 };
+	struct fz_key key;
+	struct fz_bytes plain = fz_bytes_of(text, sizeof(text) - 1);
+	uint8_t nonce[FZ_XAEAD_NONCE_LEN], sealed[sizeof(text) + 16], opened[sizeof(text)];
+	for (unsigned i = 0; i < 32; i++)
+		key.b[i] = (uint8_t)(0x80 + i);
+	for (unsigned i = 0; i < FZ_XAEAD_NONCE_LEN; i++)
+		nonce[i] = (uint8_t)(0x40 + i);
+	fz_xaead_seal(&key, nonce, fz_bytes_of(aad, sizeof(aad)), plain, sealed);
+	struct fz_bytes whole = fz_bytes_of(sealed, plain.n + 16);
+	return fz_ct_equal(sealed + plain.n, tag, sizeof(tag)) &&
+	       fz_xaead_open(&key, nonce, fz_bytes_of(aad, sizeof(aad)), whole, opened) &&
+	       fz_ct_equal(opened, text, plain.n) &&
+	       !fz_xaead_open(&key, nonce, fz_bytes_of(aad, 11), whole, opened);
 }
 
 /* KDF2's outputs are HMACs by definition. */

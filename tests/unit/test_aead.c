@@ -2,8 +2,9 @@
  * The batch AEAD: every backend against fixed vectors (computed by an implementation of RFC 8439 written for that) and
  * against the single-shot reference, at every length up to 2048, every misalignment, and with every forged bit.
  */
+#include "base/alloc.h"
 #include "base/err.h"
-#include "crypto/aead.h"
+#include "crypto/aead_backend.h"
 #include "crypto/blake2s.h"
 #include "crypto/handshake_aead.h"
 #include "support/test.h"
@@ -288,4 +289,91 @@ TEST(aead, backends_open_what_the_other_has_sealed)
 	}
 	fz_aead_free(a);
 	fz_aead_free(b);
+}
+
+/* Backends that are libsodium's but for one fault; the self-test must refuse each. */
+static void seal_wrong_byte(void *context, struct fz_aead_job *jobs, size_t n)
+{
+	fz_aead_backend_sodium.seal_many(context, jobs, n);
+	for (size_t i = 0; i < n; i++)
+		if (jobs[i].len == 1420)
+			jobs[i].dst[1419] ^= 1;
+}
+
+static void seal_wrong_tag(void *context, struct fz_aead_job *jobs, size_t n)
+{
+	fz_aead_backend_sodium.seal_many(context, jobs, n);
+	jobs[n - 1].tag[15] ^= 1;
+}
+
+static size_t open_anything(void *context, struct fz_aead_job *jobs, size_t n)
+{
+	(void)fz_aead_backend_sodium.open_many(context, jobs, n);
+	for (size_t i = 0; i < n; i++)
+		jobs[i].ok = true;
+	return n;
+}
+
+static size_t open_nothing(void *context, struct fz_aead_job *jobs, size_t n)
+{
+	(void)context;
+	for (size_t i = 0; i < n; i++)
+		jobs[i].ok = false;
+	return 0;
+}
+
+static size_t open_last_wrong(void *context, struct fz_aead_job *jobs, size_t n)
+{
+	size_t n_ok = fz_aead_backend_sodium.open_many(context, jobs, n);
+	jobs[n - 1].dst[0] ^= 1;
+	return n_ok;
+}
+
+static int init_unsupported(void *context, const char **ret_name)
+{
+	(void)context;
+	(void)ret_name;
+	return FZ_ERR_UNSUPPORTED;
+}
+
+TEST(aead, a_backend_that_gives_a_wrong_answer_is_refused)
+{
+	struct fz_aead_backend wrong[5];
+	for (size_t i = 0; i < 5; i++)
+		wrong[i] = fz_aead_backend_sodium;
+	wrong[0].seal_many = seal_wrong_byte;
+	wrong[1].seal_many = seal_wrong_tag;
+	wrong[2].open_many = open_anything;
+	wrong[3].open_many = open_nothing;
+	wrong[4].open_many = open_last_wrong;
+	struct fz_aead *a = NULL;
+	for (size_t i = 0; i < 5; i++) {
+		CHECK_INT(fz_aead_new_with(&wrong[i], &a), FZ_ERR_SELFTEST);
+		CHECK(!a);
+	}
+	struct fz_aead_backend absent = fz_aead_backend_sodium;
+	absent.init = init_unsupported;
+	CHECK_INT(fz_aead_new_with(&absent, &a), FZ_ERR_UNSUPPORTED);
+	CHECK(!a);
+}
+
+TEST(aead, without_memory_there_is_none_and_nothing_leaks)
+{
+	static const enum fz_aead_kind all[] = { FZ_AEAD_AUTO, FZ_AEAD_SODIUM };
+
+	for (size_t k = 0; k < 2; k++) {
+		for (unsigned long n = 1;; n++) {
+			struct fz_aead *a = NULL;
+			fz_fail_at(n);
+			int r = fz_aead_new(all[k], &a);
+			fz_fail_at(0);
+			if (r == 0) {
+				CHECK(n > 2); /* the context and the self-test's memory */
+				fz_aead_free(a);
+				break;
+			}
+			CHECK_INT(r, -ENOMEM);
+			CHECK(!a);
+		}
+	}
 }

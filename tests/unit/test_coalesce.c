@@ -1,4 +1,5 @@
 /* Gathering packets for the TUN: each rule with the packet that breaks it. */
+#include "base/alloc.h"
 #include "base/endian.h"
 #include "offload/coalesce.h"
 #include "offload/vnet.h"
@@ -678,4 +679,12 @@ TEST(coalesce, short_and_strange_packets_pass)
 	CHECK_UINT(fz_coalesce_end(c), 500);
 	for (size_t k = 0; k < 500; k++)
 		CHECK(fz_coalesce_item(c, k)->iov[1].iov_base == slab[k]);
+}
+
+TEST(coalesce, without_memory_there_is_none)
+{
+	fz_fail_at(1);
+	CHECK(!fz_coalesce_new());
+	fz_fail_at(0);
+	fz_coalesce_free(NULL);
 }
