@@ -64,7 +64,8 @@ int fz_lane_new(struct fz_lane_shared *shared, const struct fz_backend_ops *ops,
 	l->shared = shared;
 	l->ops = ops;
 	l->number = number;
-	l->deadline = FZ_NEVER;
+	l->polls_device = params->reads_tun;
+	l->deadline = (fz_time){ 0 }; /* asks the device at once */
 	l->coalesce = fz_coalesce_new();
 	int r = l->coalesce ? take_memory(l) : -ENOMEM;
 	if (r == 0)
@@ -357,6 +358,9 @@ void fz_lane_poll_device(struct fz_lane *l, struct fz_now now)
 		poll_into_turn(l, now, &budget);
 		more = l->n_slabs == FZ_LANE_SLABS || l->turn.n_sends == FZ_IO_SENDS;
 		l->deadline = s->polled_until = wg_device_deadline(s->device);
+		/* With outputs the next turn does not wait, and this is done again. */
+		atomic_store_explicit(&s->poller_waits, l->turn.n_sends + l->turn.n_writes == 0,
+			memory_order_relaxed);
 		pthread_mutex_unlock(&s->lock);
 		if (more) {
 			fz_lane_flush(l);
@@ -375,14 +379,15 @@ void fz_lane_poll_device(struct fz_lane *l, struct fz_now now)
 /* The device may want to speak because of what this lane did; another lane may have to say it. */
 static void look_after_device(struct fz_lane *l, struct fz_now now)
 {
-	if (l->number == 0) {
+	if (l->polls_device) {
 		fz_lane_poll_device(l, now);
 		return;
 	}
 	pthread_mutex_lock(&l->shared->lock);
 	/* Earlier than the other one sleeps: it would come too late for a timer that this lane has set. */
 	fz_time deadline = wg_device_deadline(l->shared->device);
-	bool is_due = deadline.ns < l->shared->polled_until.ns;
+	bool is_due = deadline.ns < l->shared->polled_until.ns &&
+		      atomic_load_explicit(&l->shared->poller_waits, memory_order_relaxed);
 	if (is_due)
 		l->shared->polled_until = deadline;
 	pthread_mutex_unlock(&l->shared->lock);
@@ -408,7 +413,7 @@ int fz_lane_run(struct fz_lane *l)
 	bool has_output = l->turn.n_sends + l->turn.n_writes > 0;
 	change_buffers(l);
 	l->ops->turn(l->backend, has_output ? FZ_IO_POLL : FZ_IO_WAIT,
-		l->number == 0 ? l->deadline : FZ_NEVER, &l->turn);
+		l->polls_device ? l->deadline : FZ_NEVER, &l->turn);
 	struct fz_now now = fz_clock_now();
 	if (has_output)
 		fz_lane_settle(l, now);
@@ -416,12 +421,15 @@ int fz_lane_run(struct fz_lane *l)
 		forget_narrow(l, now.at);
 	if (l->turn.fatal)
 		return l->turn.fatal;
+	bool looks = l->turn.n_datagrams + l->turn.n_frames > 0 || l->turn.is_woken || has_output ||
+		     (l->polls_device && fz_time_reached(now.at, l->deadline));
+	if (looks && l->polls_device)
+		atomic_store_explicit(&l->shared->poller_waits, false, memory_order_relaxed);
 	if (l->turn.n_datagrams > 0)
 		fz_lane_receive(l, now);
 	if (l->turn.n_frames > 0)
 		fz_lane_transmit(l, now);
-	if (l->turn.n_datagrams + l->turn.n_frames > 0 || l->turn.is_woken || has_output ||
-		(l->number == 0 && fz_time_reached(now.at, l->deadline)))
+	if (looks)
 		look_after_device(l, now);
 	return 0;
 }

@@ -28,6 +28,8 @@ struct fz_lane_shared {
 	_Atomic bool gso_is_refused; /* the kernel rejected GSO: send singly from now on */
 	int poll_fd; /* eventfd of the lane that polls the device */
 	fz_time polled_until; /* the deadline that lane knows; under the lock */
+	_Atomic bool
+		poller_waits; /* and would not notice an earlier deadline by itself; set under the lock */
 	uint64_t n_data; /* packets carried so far, both ways; under the lock */
 };
 
@@ -55,7 +57,9 @@ struct fz_lane {
 	struct fz_coalesce *coalesce;
 	uint32_t
 		n_item_writes; /* the turn's first writes are the coalescer's items, in its order */
-	unsigned number; /* of the lane in its plane; number 0 polls the device */
+	unsigned number; /* of the lane in its plane */
+	/* The lane that sends: what waited for a session is not overtaken by what did not have to. */
+	bool polls_device;
 	bool has_udp_gso;
 	fz_time deadline; /* when to poll the device; lane that polls */
 	fz_time handshakes_from; /* while data flows: not before, so that they take but a part of the time */

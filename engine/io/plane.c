@@ -108,7 +108,7 @@ int fz_plane_new(const struct fz_plane_params *params, struct fz_plane **ret_pla
 		fz_plane_free(p);
 		return r;
 	}
-	p->shared.poll_fd = p->workers[0].wake_fd;
+	p->shared.poll_fd = p->workers[p->n_workers - 1].wake_fd;
 	*ret_plane = p;
 	return 0;
 }

@@ -301,7 +301,6 @@ TEST(plane, can_be_stopped_and_started_again)
 	fz_plane_stop(p.e[0].plane);
 	fz_plane_stop(p.e[0].plane);
 	CHECK_INT(fz_plane_start(p.e[0].plane), 0);
-	fz_plane_set_udp(p.e[0].plane, &p.e[0].udp);
 	run_traffic(&p, 2);
 	free_pair(&p);
 }
