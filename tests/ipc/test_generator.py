@@ -61,8 +61,8 @@ def test_help_is_unchanged():
     check("help.txt", text)
 
 
-def generate(change):
-    """Runs the plugin on a changed firezone.proto; its exit code and what it said."""
+def generate(change, then=None):
+    """Runs the plugin on a changed firezone.proto; its exit code and what it said. `then` looks at what it made."""
     directory = tempfile.mkdtemp(prefix="fz-gen-")
     shutil.copytree(os.path.join(fz.SOURCE, "ipc"), directory + "/ipc", ignore=shutil.ignore_patterns("*.c", "*.h"))
     path = directory + "/ipc/firezone.proto"
@@ -79,6 +79,8 @@ def generate(change):
                              f"--fzctl_out=golden={directory}/ipc/golden/firezone.txt:{directory}/out",
                              "ipc/firezone.proto"], capture_output=True, text=True,
                             env={**os.environ, "ASAN_OPTIONS": "detect_leaks=0"})
+    if then and result.returncode == 0:
+        then(directory + "/out")
     shutil.rmtree(directory)
     return result.returncode, result.stderr
 
@@ -115,6 +117,21 @@ def test_a_released_field_id_or_type_that_changes_is_refused():
 
 def test_a_new_field_is_welcome():
     code, text = generate(lambda s: s.replace("optional string url = 2;", "optional string url = 2;\n  optional string new = 99;"))
+    assert code == 0, text
+
+
+def test_what_is_designed_for_later_generates_code_that_compiles():
+    def compile_all(out):
+        for name in ("ipc/methods.c", "ipc/handlers.c", "ipc/meta.c", "cli/verbs.c", "cli/completions.c", "firezone/calls.c"):
+            subprocess.run(["cc", "-std=gnu2x", "-fsyntax-only", "-Wall", "-Werror", "-I" + out, "-I" + fz.GEN, "-I" + fz.SOURCE,
+                            "-I" + fz.SOURCE + "/engine", f"{out}/{name}"], check=True)
+        page = subprocess.run(["man", "--warnings", "-E", "UTF-8", "-l", "-Tutf8", "-Z", out + "/cli/firezonectl.1"],
+                              stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+        assert not page.stderr, page.stderr
+        for shell, name in (("bash", "firezonectl.bash"), ("zsh", "_firezonectl"), ("fish", "firezonectl.fish")):
+            if shutil.which(shell):
+                subprocess.run([shell, "-n", f"{out}/cli/{name}"], check=True)
+    code, text = generate(lambda s: s.replace("landed: false", "landed: true"), compile_all)
     assert code == 0, text
 
 

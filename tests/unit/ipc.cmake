@@ -12,8 +12,8 @@ function(fz_ipc_python name)
   if(NOT Python3_FOUND)
     return()
   endif()
-  add_test(NAME ${name} COMMAND ${Python3_EXECUTABLE} ${fz_ipc_tests}/test_${name}.py)
-  set_tests_properties(${name} PROPERTIES SKIP_RETURN_CODE 77 LABELS ipc TIMEOUT 300
+  add_test(NAME ipc_${name} COMMAND ${Python3_EXECUTABLE} ${fz_ipc_tests}/test_${name}.py)
+  set_tests_properties(ipc_${name} PROPERTIES SKIP_RETURN_CODE 77 LABELS ipc TIMEOUT 300
     ENVIRONMENT "FZ_BUILD=${CMAKE_BINARY_DIR};FZ_SOURCE=${PROJECT_SOURCE_DIR};PYTHONDONTWRITEBYTECODE=1")
 endfunction()
 fz_ipc_python(matrix)
