@@ -29,7 +29,7 @@ peer=${1:?usage: peers.sh wireguard-go | boringtun | gotatun}
 case $peer in
 wireguard-go) version=${GO_MODULE#*@} program=wireguard-go ;;
 boringtun) version=${BORINGTUN#*@} program=boringtun-cli ;;
-gotatun) version=${GOTATUN#*@} program=gotatun-cli ;;
+gotatun) version=${GOTATUN#*@} program=gotatun ;;
 *)
 	echo "unknown peer: $peer" >&2
 	exit 2
