@@ -44,7 +44,12 @@ struct fzipc_serve {
 	uint32_t last_stream;
 	bool is_greeted, is_closing, is_broken;
 	fz_time idle_deadline, stall_deadline, close_deadline;
-	fz_time now; /* of the entry that is running */
+	fz_time now; /* of the entry that is running, if is_inside */
+	/*
+	 * Handlers may answer at any time, and nobody tells the time then: what they start to wait for is counted
+	 * from the next entry, which the queued bytes bring about.
+	 */
+	bool is_inside, is_idle_unset, is_stall_unset, is_close_unset;
 };
 
 struct fzipc_serve *fzipc_serve_new(const struct fzipc_serve_ops *ops, void *user,
@@ -108,6 +113,30 @@ static bool has_calls(const struct fzipc_serve *s)
 	return false;
 }
 
+static void enter(struct fzipc_serve *s, fz_time now)
+{
+	s->now = now;
+	s->is_inside = true;
+	if (s->is_idle_unset)
+		s->idle_deadline = fz_time_add(now, FZIPC_IDLE_TIME);
+	if (s->is_stall_unset)
+		s->stall_deadline = fz_time_add(now, STALL_TIME);
+	if (s->is_close_unset)
+		s->close_deadline = fz_time_add(now, CLOSE_TIME);
+	s->is_idle_unset = s->is_stall_unset = s->is_close_unset = false;
+}
+
+static void leave(struct fzipc_serve *s)
+{
+	s->is_inside = false;
+}
+
+static fz_time from_now(struct fzipc_serve *s, fz_dur after, bool *ret_is_unset)
+{
+	*ret_is_unset = !s->is_inside;
+	return s->is_inside ? fz_time_add(s->now, after) : FZ_NEVER;
+}
+
 /* ---- what goes out ---- */
 
 static int put(struct fzipc_serve *s, const Fzpb__Envelope *envelope)
@@ -122,7 +151,7 @@ static int put(struct fzipc_serve *s, const Fzpb__Envelope *envelope)
 	if (r < 0)
 		return r;
 	if (was_empty) {
-		s->stall_deadline = fz_time_add(s->now, STALL_TIME);
+		s->stall_deadline = from_now(s, STALL_TIME, &s->is_stall_unset);
 		if (s->ops->queued)
 			s->ops->queued(s->user, s);
 	}
@@ -175,7 +204,7 @@ static void close_with(struct fzipc_serve *s, const Fzpb__Error *error)
 		return;
 	put_error(s, 0, error);
 	s->is_closing = true;
-	s->close_deadline = fz_time_add(s->now, CLOSE_TIME);
+	s->close_deadline = from_now(s, CLOSE_TIME, &s->is_close_unset);
 	cancel_all(s);
 }
 
@@ -193,7 +222,7 @@ static void finish(struct fzipc_call *call)
 	struct fzipc_serve *s = call->serve;
 	*call = (struct fzipc_call){ 0 };
 	if (!has_calls(s))
-		s->idle_deadline = fz_time_add(s->now, FZIPC_IDLE_TIME);
+		s->idle_deadline = from_now(s, FZIPC_IDLE_TIME, &s->is_idle_unset);
 }
 
 void fzipc_call_keep(struct fzipc_call *call, const struct fzipc_call_ops *ops, void *user)
@@ -643,12 +672,8 @@ bool fzipc_serve_is_at_start(const struct fzipc_serve *s)
 	return fzipc_frame_reader_is_at_start(&s->in);
 }
 
-void fzipc_serve_feed(struct fzipc_serve *s, fz_time now, struct fz_bytes in, int *fds,
-	size_t n_fds, size_t n_new)
+static void feed(struct fzipc_serve *s, struct fz_bytes in, int *fds, size_t n_fds, size_t n_new)
 {
-	s->now = now;
-	if (s->is_closing)
-		return;
 	if (n_new > 0 && !fzipc_frame_reader_is_at_start(&s->in)) {
 		fzipc_serve_close(s, FZPB__ERROR__CODE__BAD_DESCRIPTOR,
 			"A descriptor came in the middle of a frame.", NULL);
@@ -668,6 +693,15 @@ void fzipc_serve_feed(struct fzipc_serve *s, fz_time now, struct fz_bytes in, in
 	}
 }
 
+void fzipc_serve_feed(struct fzipc_serve *s, fz_time now, struct fz_bytes in, int *fds,
+	size_t n_fds, size_t n_new)
+{
+	enter(s, now);
+	if (!s->is_closing)
+		feed(s, in, fds, n_fds, n_new);
+	leave(s);
+}
+
 void fzipc_serve_hang_up(struct fzipc_serve *s)
 {
 	break_off(s);
@@ -681,13 +715,14 @@ struct fz_bytes fzipc_serve_output(const struct fzipc_serve *s)
 
 void fzipc_serve_wrote(struct fzipc_serve *s, fz_time now, size_t n)
 {
-	s->now = now;
+	enter(s, now);
 	fz_bytebuf_consume(&s->out, n);
 	s->stall_deadline = s->out.len > 0 ? fz_time_add(now, STALL_TIME) : FZ_NEVER;
 	for (size_t i = 0; i < FZIPC_MAX_STREAMS && !s->is_closing; i++) {
 		if (s->calls[i].method)
 			wake(&s->calls[i]);
 	}
+	leave(s);
 }
 
 fz_time fzipc_serve_deadline(const struct fzipc_serve *s)
@@ -711,9 +746,8 @@ static void expire_call(struct fzipc_call *call)
 	fzipc_call_fail(call, FZPB__ERROR__CODE__TIMEOUT, "The call took too long.", NULL);
 }
 
-void fzipc_serve_expire(struct fzipc_serve *s, fz_time now)
+static void expire(struct fzipc_serve *s, fz_time now)
 {
-	s->now = now;
 	if (fz_time_reached(now, s->stall_deadline) || fz_time_reached(now, s->close_deadline)) {
 		break_off(s);
 		return;
@@ -726,6 +760,13 @@ void fzipc_serve_expire(struct fzipc_serve *s, fz_time now)
 		fzipc_serve_close(s, FZPB__ERROR__CODE__TIMEOUT,
 			s->is_greeted ? "The connection was idle." : "No greeting came in time.",
 			NULL);
+}
+
+void fzipc_serve_expire(struct fzipc_serve *s, fz_time now)
+{
+	enter(s, now);
+	expire(s, now);
+	leave(s);
 }
 
 bool fzipc_serve_is_closing(const struct fzipc_serve *s)

@@ -86,7 +86,10 @@ struct fz_bytes fzipc_serve_output(const struct fzipc_serve *s) FZ_NONNULL(1) FZ
 /* n of them were written. May call handlers' `ready`. */
 void fzipc_serve_wrote(struct fzipc_serve *s, fz_time now, size_t n) FZ_NONNULL(1);
 
-/* When fzipc_serve_expire must be called at the latest. */
+/*
+ * When fzipc_serve_expire must be called at the latest; call it also after handlers answered outside of an entry of
+ * this machine, as their waiting times count from the next one.
+ */
 fz_time fzipc_serve_deadline(const struct fzipc_serve *s) FZ_NONNULL(1) FZ_MUST_CHECK;
 void fzipc_serve_expire(struct fzipc_serve *s, fz_time now) FZ_NONNULL(1);
 

@@ -465,8 +465,7 @@ static void tidy(struct fzipc_server *s)
 	keep_within_memory(s);
 	FZ_LIST_EACH_SAFE(&s->connections, node, after) {
 		struct connection *c = FZ_CONTAINER_OF(node, struct connection, node);
-		if (fz_time_reached(s->now, fzipc_serve_deadline(c->serve)))
-			fzipc_serve_expire(c->serve, s->now);
+		fzipc_serve_expire(c->serve, s->now);
 		if (!fzipc_serve_is_broken(c->serve) && !(c->events & EPOLLOUT))
 			write_some(c);
 		if (is_finished(c))

@@ -240,6 +240,25 @@ TEST(serve, an_idle_connection_ends_after_a_minute_but_not_while_a_call_is_open)
 	fzipc_serve_free(d.serve);
 }
 
+TEST(serve, an_answer_that_comes_hours_later_starts_new_waiting_times)
+{
+	struct desk d;
+	desk_greeted(&d);
+	feed_call(&d, START, 1, 5, 4, 0);
+	fz_time late = fz_time_add(START, FZ_SECONDS(7200));
+	CHECK(send_event(&d, 1)); /* nobody tells the machine the time here */
+	fzipc_call_end(d.kept);
+	CHECK(fz_time_is_never(fzipc_serve_deadline(d.serve)));
+	fzipc_serve_expire(d.serve, late);
+	CHECK(!fzipc_serve_is_closing(d.serve));
+	CHECK_UINT(fzipc_serve_deadline(d.serve).ns, fz_time_add(late, FZ_SECONDS(30)).ns);
+	CHECK_UINT(take_output(&d, late).n, 2);
+	CHECK_UINT(fzipc_serve_deadline(d.serve).ns, fz_time_add(late, FZ_SECONDS(60)).ns);
+	fzipc_serve_expire(d.serve, fz_time_add(late, FZ_SECONDS(60)));
+	CHECK(fzipc_serve_is_closing(d.serve));
+	fzipc_serve_free(d.serve);
+}
+
 TEST(serve, a_call_ends_at_its_timeout)
 {
 	struct desk d;
