@@ -106,3 +106,9 @@ int fz_backend_choose(enum fz_io_kind kind, const struct fz_backend_ops **ret_op
 
 /* How many frames to read next: follows the last turn, doubles while every read found one, few while they are large. */
 uint32_t fz_io_next_frames(uint32_t asked, uint32_t got, size_t bytes) FZ_MUST_CHECK;
+
+/* How many datagrams one socket may bring in a turn: all, or half while the other family has some too. */
+static inline uint32_t fz_io_share(bool both_are_ready)
+{
+	return both_are_ready ? FZ_IO_DATAGRAMS / 2 : FZ_IO_DATAGRAMS;
+}

@@ -105,7 +105,9 @@ static void write_out(struct fz_backend *b, struct fz_io_turn *t)
 
 static void read_udp(struct fz_backend *b, int fd, enum source source, struct fz_io_turn *t)
 {
+	uint32_t most = fz_io_share(b->is_ready[SOURCE_V4] && b->is_ready[SOURCE_V6]);
 	uint32_t room = FZ_IO_DATAGRAMS - t->n_datagrams;
+	room = room < most ? room : most;
 	if (fd < 0 || !b->is_ready[source] || room == 0)
 		return;
 	for (uint32_t i = 0; i < room; i++) {

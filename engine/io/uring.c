@@ -170,7 +170,9 @@ static void queue_receives(
 {
 	if (fd < 0 || !b->is_ready[source])
 		return;
-	for (uint32_t i = 0; i < b->datagrams_wanted && *n < FZ_IO_DATAGRAMS; i++, (*n)++) {
+	uint32_t most = fz_io_share(b->is_ready[SOURCE_V4] && b->is_ready[SOURCE_V6]);
+	uint32_t wanted = b->datagrams_wanted < most ? b->datagrams_wanted : most;
+	for (uint32_t i = 0; i < wanted && *n < FZ_IO_DATAGRAMS; i++, (*n)++) {
 		struct io_uring_sqe *sqe = io_uring_get_sqe(&b->ring);
 		if (!sqe)
 			return;
@@ -274,7 +276,8 @@ static void collect_datagrams(struct fz_backend *b, struct fz_io_turn *t, uint32
 		t->n_datagrams++;
 	}
 	if (asked > 0)
-		b->datagrams_wanted = t->n_datagrams == asked ? 2 : 1;
+		b->datagrams_wanted =
+			t->n_datagrams == asked ? FZ_IO_DATAGRAMS : t->n_datagrams + 1;
 }
 
 static void collect_frames(struct fz_backend *b, struct fz_io_turn *t, uint32_t asked)

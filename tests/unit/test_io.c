@@ -211,6 +211,46 @@ TEST(uring, carries_a_train_over_ipv6)
 	carries_a_train(&fz_backend_uring, "::1");
 }
 
+static void send_some(struct ends *e, const char *to, uint32_t n)
+{
+	static uint8_t data[100];
+	for (e->t->n_sends = 0; e->t->n_sends < n; e->t->n_sends++)
+		e->t->sends[e->t->n_sends] = (struct fz_io_send){ .to = at_port(to, e->udp.port),
+			.data = { data, sizeof(data) } };
+	e->ops->turn(e->b, FZ_IO_FLUSH, FZ_NEVER, e->t);
+	e->t->n_sends = 0;
+}
+
+/* A flood on one family leaves the other its part of every turn. */
+static void is_fair(const struct fz_backend_ops *ops)
+{
+	enter_netns();
+	struct ends e = make_ends(ops, -1);
+	send_some(&e, "127.0.0.1", 60);
+	for (int turns = 0; turns < 4; turns++) /* until it reads as much as it may */
+		e.ops->turn(e.b, FZ_IO_POLL, FZ_NEVER, e.t);
+	CHECK_UINT(e.t->n_datagrams, FZ_IO_DATAGRAMS);
+	send_some(&e, "::1", 1);
+	bool has_v6 = false;
+	for (int turns = 0; !has_v6 && turns < 4; turns++) {
+		e.ops->turn(e.b, FZ_IO_POLL, FZ_NEVER, e.t);
+		for (uint32_t i = 0; i < e.t->n_datagrams; i++)
+			has_v6 = has_v6 || e.t->datagrams[i].info.from.remote.ip.family == FZ_IP6;
+	}
+	CHECK(has_v6); /* there is still more of the other family than four turns can read */
+	free_ends(&e);
+}
+
+TEST(epoll, gives_each_family_its_part_of_a_turn)
+{
+	is_fair(&fz_backend_epoll);
+}
+
+TEST(uring, gives_each_family_its_part_of_a_turn)
+{
+	is_fair(&fz_backend_uring);
+}
+
 /* Each send says for itself how it went, and none keeps the others from going. */
 static void reports_errors(const struct fz_backend_ops *ops)
 {
