@@ -36,6 +36,10 @@ gotatun) version=${GOTATUN#*@} program=gotatun ;;
 	;;
 esac
 dir=$CACHE/$peer-$version
+if [[ -x $dir/$program ]]; then
+	echo "$dir/$program"
+	exit 0
+fi
 mkdir -p "$CACHE"
 # Two scenarios may want it at once: one builds, the other waits.
 exec 9>"$CACHE/$peer.lock"

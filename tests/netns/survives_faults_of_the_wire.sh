@@ -1,0 +1,60 @@
+#!/usr/bin/env bash
+# UDP errors, malformed datagrams, SIGTERM in the middle of traffic, a deleted interface, and io_uring that is barred.
+. "$(dirname "$0")/lib.sh"
+begin
+check "two devices start" pair ours ours
+check "they speak" within 10 pings a b
+at a ip link set to-b down
+check "nothing passes while the link is down" not pings4 a b
+at a ip link set to-b up
+at a ip address add 2001:db8::1/64 dev to-b nodad 2>/dev/null
+check "it goes on when it is up again" within 15 pings a b
+at a ip route add unreachable 192.0.2.2/32
+check "nothing passes without a route" not pings4 a b
+at a ip route del unreachable 192.0.2.2/32
+check "it goes on when there is one" within 15 pings a b
+at a ip link set to-b mtu 1280
+at b ip link set to-a mtu 1280
+check "a smaller link is no end either" within 15 pings4 a b -s 1300
+at a ip link set to-b mtu 1500
+at b ip link set to-a mtu 1500
+wgset a peer "${PUB[b]}" endpoint 255.255.255.255:9
+check "an endpoint that may not be sent to is no end" not pings4 a b
+wgset a peer "${PUB[b]}" endpoint "$(endpoint4 b)"
+check "it goes on with the right one" within 15 pings4 a b
+
+at a "$PYTHON" "$HERE/net.py" noise 192.0.2.2 "${LISTEN[b]}" "${PUB[b]}" 20000 "${FZ_SEED:-3}" >"$WORK/noise"
+cat "$WORK/noise"
+check "20,000 malformed datagrams get no answer" grep -q 'answers 0$' "$WORK/noise"
+check "and do no harm" within 10 pings a b
+
+job b "$WORK/server" iperf3 -s
+within 10 bash -c "ip netns exec $(space_of b) ss -Hltn 'sport = :5201' | grep -q ."
+job a "$WORK/client" iperf3 -c 10.9.0.2 -t 30
+sleep 2
+check "SIGTERM in the middle of traffic ends it" stop a
+check "its socket is gone" not test -e "$SOCKETS/$(dev a).sock"
+check "its interface too" not at a ip link show "$(dev a)"
+check "the other one is there" at b wg show "$(dev b)"
+check "the same name starts again" start a
+identity a
+knows a b endpoint "$(endpoint4 b)"
+check "and speaks" within 15 pings4 a b
+job a "$WORK/client2" iperf3 -c 10.9.0.2 -t 30
+sleep 1
+at a ip link delete "$(dev a)"
+check "deleting the interface in the middle of traffic ends it" within 10 is_gone "${PID[a]}"
+check "and removes its socket" not test -e "$SOCKETS/$(dev a).sock"
+
+LAUNCHER="$PYTHON $HERE/net.py noring" FIREZONE_IO=auto LOG_LEVEL=verbose
+export FIREZONE_IO
+check "where io_uring is barred it starts all the same" start a
+identity a
+knows a b endpoint "$(endpoint4 b)"
+check "and speaks" within 15 pings a b
+check "with one line that says so" test "$(grep -ciE 'io_uring|uring' "$WORK/a.log")" -eq 1
+grep -iE uring "$WORK/a.log"
+check "it ends in order" stop a
+check "where it is demanded it refuses" not env FIREZONE_IO=uring ip netns exec "$(space_of a)" $LAUNCHER "$BIN/firezone-wg" -f "$(dev a)"
+check "b ends in order" stop b
+finish
