@@ -286,6 +286,7 @@ FIREZONE_EXPORT enum firezone_result firezone_client_open(
 	if (options)
 		memcpy(&o, options,
 			options->struct_size < sizeof(o) ? options->struct_size : sizeof(o));
+	/* NOLINTNEXTLINE(concurrency-mt-unsafe): programs that change their environment do so before they connect */
 	const char *environment = secure_getenv("FIREZONE_SOCKET");
 	const char *path = o.socket_path                 ? o.socket_path
 			   : environment && *environment ? environment

@@ -76,7 +76,7 @@ static bool receive(
 	int fd, int ms, struct fz_addr *ret_from, uint8_t *buf, size_t cap, size_t *ret_len)
 {
 	struct pollfd p = { .fd = fd, .events = POLLIN };
-	struct sockaddr_in sin;
+	struct sockaddr_in sin = { 0 };
 	socklen_t sin_len = sizeof(sin);
 	if (poll(&p, 1, ms) <= 0)
 		return false;

@@ -278,7 +278,7 @@ static void take_way(struct net_peer *p)
 {
 	struct fz_way way;
 	p->n_ways++;
-	if (!fz_conn_way(p->conn, &way))
+	if (!p->conn || !fz_conn_way(p->conn, &way))
 		return;
 	p->way_at = p->net->now;
 	if (p->wireguard)
