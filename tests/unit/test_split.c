@@ -89,12 +89,30 @@ TEST(split, random_super_packets_split_into_whole_segments)
 		t.id = (uint16_t)test_rng_next(&rng);
 		t.tos = (uint8_t)test_rng_next(&rng);
 		t.urgent = (uint16_t)test_rng_next(&rng);
+		t.ack = (uint32_t)test_rng_next(&rng);
 		t.window = (uint16_t)test_rng_next(&rng);
 		t.options_len = (uint8_t)(4 * test_rng_below(&rng, 11));
 		test_rng_fill(&rng, t.options, t.options_len);
 		t.ip_options_len = (uint8_t)(4 * test_rng_below(&rng, 11));
 		t.payload_len = t.payload_len > 65400 ? 65400 : t.payload_len;
 		check_split(&t, (uint16_t)(50 + test_rng_below(&rng, 3000)));
+	}
+}
+
+TEST(split, header_words_of_all_ones_lose_no_carry)
+{
+	struct test_packet t = tcp4;
+	t.ack = t.seq = 0xffffffff;
+	t.window = t.urgent = t.sport = t.dport = t.id = 0xffff;
+	t.tos = t.ttl = 0xff;
+	t.options_len = 40;
+	memset(t.options, 0xff, sizeof(t.options));
+	for (t.is_v6 = false;; t.is_v6 = true) {
+		check_split(&t, 1400);
+		t.ack = 0xf9ffffff;
+		check_split(&t, 1400);
+		if (t.is_v6)
+			break;
 	}
 }
 
