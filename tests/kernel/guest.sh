@@ -86,16 +86,15 @@ stop_ours() {
 }
 is_gone() { [ -z "$(our_pid)" ] && [ ! -e /var/run/wireguard/wg0.sock ]; }
 
-send() { # FROM TO ADDRESS: 4 MiB, compared by checksum
+send() { # FROM TO ADDRESS-OF-TO: 4 MiB, compared by checksum
 	dd if=/dev/urandom of=/tmp/sent bs=1M count=4 2>/dev/null
 	rm -f /tmp/got
-	ip netns exec "$2" timeout 100 nc -l -p 7000 >/tmp/got &
-	listener=$!
-	within 20 sent_by "$1" "$3" || return 1
-	wait "$listener"
+	ip netns exec "$2" socat -u TCP-LISTEN:7000,reuseaddr CREATE:/tmp/got &
+	receiver=$!
+	ip netns exec "$1" socat -u -T 60 FILE:/tmp/sent "TCP:$3:7000,retry=20,connect-timeout=5"
+	wait "$receiver"
 	[ "$(sha256sum </tmp/sent)" = "$(sha256sum </tmp/got)" ]
 }
-sent_by() { ip netns exec "$1" timeout 100 nc -w 90 "$2" 7000 </tmp/sent; }
 
 pings() { ip netns exec "$1" ping -n -c 3 -i 0.3 -W 5 "$2"; }
 pings_large() { ip netns exec "$1" ping -n -c 2 -i 0.3 -W 5 -s 4000 "$2"; }

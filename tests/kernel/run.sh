@@ -17,7 +17,7 @@ skip() {
 }
 
 [[ $(uname -m) == x86_64 ]] || skip "allowed: the emulated kernel is x86-64"
-for tool in qemu-system-x86_64 busybox cpio depmod modprobe; do
+for tool in qemu-system-x86_64 busybox socat cpio depmod modprobe; do
 	command -v "$tool" >/dev/null || skip "$tool is not installed (./dev test kernel installs it)"
 done
 
@@ -49,7 +49,7 @@ add_program() { # NAME-OR-PATH DIRECTORY
 	done
 }
 add_program busybox bin
-for program in ip wg ping "$bin/firezone-wg"; do
+for program in ip wg ping socat "$bin/firezone-wg"; do
 	add_program "$program" programs
 done
 

@@ -74,7 +74,9 @@ TEST(options, the_environment_is_read_and_bad_values_fail)
 		{ "FIREZONE_THREADS", "0" }, { "FIREZONE_THREADS", "many" },
 		{ "FIREZONE_THREADS", "65" }, { "WG_TUN_FD", "x" }, { "WG_UAPI_FD", "-1" } };
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
-		char *before = strdup(getenv(bad[i][0]));
+		const char *now = getenv(bad[i][0]);
+		CHECK(now != NULL);
+		char *before = strdup(now);
 		setenv(bad[i][0], bad[i][1], 1);
 		CHECK_INT(parse("wg0", NULL, &o), -22);
 		setenv(bad[i][0], before, 1);
