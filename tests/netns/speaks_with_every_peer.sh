@@ -27,18 +27,23 @@ matrix() { # IMPL
 	wgset a listen-port 4001
 	check "goes on when our port changes" within 10 pings4 a b
 	check "it follows us there" endpoint_is b a 192.0.2.1:4001
-	wgset b listen-port 4002
-	check "goes on when its port changes" within 10 pings4 b a
-	check "we follow it there" endpoint_is a b 192.0.2.2:4002
-	at b ip address del 192.0.2.2/24 dev to-a
-	at b ip address add 192.0.2.77/24 dev to-a
-	check "goes on when its address changes" within 15 pings4 b a
-	check "we follow it to that as well" endpoint_is a b 192.0.2.77:4002
-	at b ip address add 192.0.2.2/24 dev to-a
+	# gotatun loses its interface when its port is changed.
+	if [[ $impl != gotatun ]]; then
+		wgset b listen-port 4002
+		check "goes on when its port changes" within 10 pings4 b a
+		check "we follow it there" endpoint_is a b 192.0.2.2:4002
+		at b ip address del 192.0.2.2/24 dev to-a
+		at b ip address add 192.0.2.77/24 dev to-a
+		# boringtun's sockets are connected, and so keep the address that is gone until it starts anew.
+		[[ $impl == boringtun ]] || check "goes on when its address changes" within 15 pings4 b a
+		[[ $impl == boringtun ]] || check "we follow it to that as well" endpoint_is a b 192.0.2.77:4002
+		at b ip address add 192.0.2.2/24 dev to-a
+		LISTEN[b]=4002
+	fi
 
 	# ---- restarts ----
 	check "ours restarts" again a ours
-	knows a b endpoint "192.0.2.2:4002"
+	knows a b endpoint "$(endpoint4 b)"
 	check "and speaks at once" within 15 pings4 a b
 	check "it restarts" again b "$impl"
 	knows b a endpoint "$(endpoint4 a)"
@@ -57,13 +62,18 @@ matrix() { # IMPL
 	check "and carries TCP" sends a b fd09::2
 
 	# ---- keepalive ----
-	wgset b peer "${PUB[a]}" persistent-keepalive 1
+	# Forgotten and met again: boringtun cannot change a peer that it has.
+	wgset b peer "${PUB[a]}" remove
+	knows b a endpoint "$(endpoint4 a)" preshared-key <(echo "$psk") persistent-keepalive 1
 	sent=$(field a b 6)
 	check "its keepalives arrive" within 10 received_more a b "$sent"
-	wgset b peer "${PUB[a]}" persistent-keepalive 0
+	wgset b peer "${PUB[a]}" remove
+	knows b a endpoint "$(endpoint4 a)" preshared-key <(echo "$psk")
+	check "it meets us anew" within 15 pings4 b a # our session is none of its own now
 	wgset a peer "${PUB[b]}" persistent-keepalive 1
 	sent=$(field b a 6)
-	check "ours arrive there" within 10 received_more b a "$sent"
+	# boringtun does not count keepalives.
+	[[ $impl == boringtun ]] || check "ours arrive there" within 10 received_more b a "$sent"
 
 	for m in 576 1280 8920; do
 		mtu "$m" || continue
