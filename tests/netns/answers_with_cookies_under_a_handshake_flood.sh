@@ -21,7 +21,7 @@ matrix() { # IMPL
 	before=$(rss "${PID[b]}")
 	flood a 192.0.2.2 "${LISTEN[b]}" "${PUB[b]}" 25
 	sleep 2
-	check "a session that is up goes on" pings4 a b
+	check "a session that is up goes on" within 15 pings4 a b
 	check "a new handshake gets through our load" opens_anew
 	wait "$FLOODER"
 	cat "$WORK/flooded"
@@ -39,4 +39,9 @@ matrix() { # IMPL
 	cat "$WORK/flooded"
 	check "ours ends in order" stop b
 }
-each_peer matrix
+# One after the other: a flood takes all of a CPU, and four at once would starve each other instead of loading us.
+status=0
+for impl in ${FZ_PEERS:-ours wireguard-go boringtun gotatun}; do
+	(FZ_PEERS=$impl each_peer matrix) || status=1
+done
+exit $status
