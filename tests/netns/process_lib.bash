@@ -56,6 +56,11 @@ within() {
 not() { ! "$@"; }
 is_gone() { ! kill -0 "$1" 2>/dev/null; }
 has_link() { ip -n "$NS" link show "$1"; }
+# alone COMMAND...: with the socket of $IF as the only one there is, for what asks every device of the machine
+alone() {
+	inside unshare -m bash -c 'mkdir "$1" && touch "$1/$3.sock" && mount --bind "$2/$3.sock" "$1/$3.sock" &&
+		mount --rbind "$1" "$2" && shift 3 && exec "$@"' - "$WORK/alone.$RANDOM" "$SOCKETS" "$IF" "$@"
+}
 has_socket() { [[ -S $SOCKETS/$1.sock ]]; }
 
 # start [NAME]: in the foreground of a job; PID is the program's, its log is $WORK/NAME.log

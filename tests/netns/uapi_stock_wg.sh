@@ -27,7 +27,7 @@ check "show dump says it" is "$KEY	$(wg pubkey <<<"$KEY")	5555	0x7
 $P1	$PSK	192.0.2.1:51820	10.0.0.0/8,fd00::/64	0	0	0	25
 $P2	(none)	[2001:db8::7]:1	10.1.0.0/16	0	0	0	off" w show "$IF" dump
 check "show says it in words" w show "$IF"
-check "show all does too" w show all
+check "show all does too" alone wg show all
 w showconf "$IF" >"$WORK/conf"
 check "showconf has the private key" grep -q "^PrivateKey = $KEY\$" "$WORK/conf"
 w show "$IF" dump >"$WORK/before"
