@@ -14,6 +14,8 @@ matrix() { # IMPL
 	check "a second handshake replaces it after 120 s" newer a b "$((first + 118))"
 	check "and nothing is lost by that" grep -q ' 0% packet loss' "$WORK/ping"
 	check "and it comes within 125 s" not newer a b "$((first + 126))"
+	# A keepalive that comes late, on a machine this busy, makes the other end ask after 15 s: that still belongs to the traffic.
+	sleep 25
 	first=$(handshake a b)
 	sleep 190
 	check "after 190 s of silence it makes no handshake by itself" test "$(handshake a b)" -eq "$first"
