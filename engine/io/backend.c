@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <unistd.h>
 
 #include "base/err.h"
 #include "base/fd.h"
@@ -72,4 +73,24 @@ uint32_t fz_io_next_frames(uint32_t asked, uint32_t got, size_t bytes)
 	uint32_t next = got == asked ? asked * 2 : got + 1;
 	uint32_t most = got > 0 && bytes > (size_t)got * 8192 ? FZ_IO_BULK_FRAMES : FZ_IO_FRAMES;
 	return next < 2 ? 2 : next > most ? most : next;
+}
+
+uint32_t fz_io_read_frames(
+	int tun_fd, uint32_t asked, struct fz_io_turn *t, struct fz_io_counters *counters)
+{
+	size_t bytes = 0;
+	while (t->n_frames < asked) {
+		struct fz_io_frame *f = &t->frames[t->n_frames];
+		ssize_t n = read(tun_fd, f->buf.p, f->buf.n);
+		counters->system_calls++;
+		if (n < 0) {
+			if (errno != EAGAIN && errno != EINTR)
+				t->fatal = -errno;
+			break;
+		}
+		f->len = (size_t)n;
+		bytes += f->len;
+		t->n_frames++;
+	}
+	return fz_io_next_frames(asked, t->n_frames, bytes);
 }

@@ -112,3 +112,10 @@ static inline uint32_t fz_io_share(bool both_are_ready)
 {
 	return both_are_ready ? FZ_IO_DATAGRAMS / 2 : FZ_IO_DATAGRAMS;
 }
+
+/*
+ * Reads up to `asked` frames with plain system calls, until one finds nothing; t->n_frames starts at 0. Returns how many
+ * to ask for next; t->fatal is set if the device is gone. For both backends, where the ring does not read the TUN.
+ */
+uint32_t fz_io_read_frames(int tun_fd, uint32_t asked, struct fz_io_turn *t,
+	struct fz_io_counters *counters) FZ_NONNULL(3, 4) FZ_MUST_CHECK;

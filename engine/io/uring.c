@@ -305,23 +305,9 @@ static void collect_frames(struct fz_backend *b, struct fz_io_turn *t, uint32_t 
 
 static void read_tun_plain(struct fz_backend *b, struct fz_io_turn *t)
 {
-	size_t bytes = 0;
 	uint32_t asked = b->frames_wanted;
-	while (t->n_frames < asked) {
-		struct fz_io_frame *f = &t->frames[t->n_frames];
-		ssize_t n = read(b->params.tun_fd, f->buf.p, f->buf.n);
-		b->counters.system_calls++;
-		if (n < 0) {
-			b->is_ready[SOURCE_TUN] = false;
-			if (errno != EAGAIN && errno != EINTR)
-				t->fatal = -errno;
-			break;
-		}
-		f->len = (size_t)n;
-		bytes += f->len;
-		t->n_frames++;
-	}
-	b->frames_wanted = fz_io_next_frames(asked, t->n_frames, bytes);
+	b->frames_wanted = fz_io_read_frames(b->params.tun_fd, asked, t, &b->counters);
+	b->is_ready[SOURCE_TUN] = t->n_frames == asked;
 }
 
 static void arm(struct fz_backend *b, enum source source, int fd)
