@@ -27,7 +27,8 @@ struct fzp_link;
 struct fzp_link_ops {
 	void (*up)(void *user); /* joined */
 	void (*down)(void *user, enum fzp_reason why, fz_time retry_at);
-	void (*ended)(void *user, enum fzp_reason why); /* the session is over, nothing is retried */
+	void (*ended)(
+		void *user, enum fzp_reason why); /* the session is over, nothing is retried */
 	/* One push. `frame` is borrowed until the callback returns or calls stop or reset. */
 	void (*message)(void *user, const struct fzp_frame *frame);
 	void (*state)(void *user, enum fzp_portal_state state); /* after every change */
@@ -43,7 +44,8 @@ struct fzp_link_params { /* strings are copied */
 	uint32_t mark; /* SO_MARK of every socket, also of DNS queries; 0: none */
 	const char *ca_file; /* PEM, trusted instead of the system's store; NULL: the system's */
 	const char *proxy; /* "http://[user:password@]host[:port]"; NULL or "": none */
-	const char *no_proxy; /* comma-separated hosts and .suffixes reached without it, "*" for all; NULL */
+	const char *
+		no_proxy; /* comma-separated hosts and .suffixes reached without it, "*" for all; NULL */
 	bool allow_insecure; /* ws:// is allowed */
 	const char *hosts_file, *resolv_conf; /* NULL: those in /etc */
 	struct fzp_link_ops ops;
