@@ -167,6 +167,11 @@ void wg_device_set_mtu(struct wg_device *d, uint32_t mtu)
 	d->mtu = mtu;
 }
 
+void wg_device_set_port(struct wg_device *d, uint16_t port)
+{
+	d->port = port;
+}
+
 void wg_device_clear_sources(struct wg_device *d)
 {
 	FZ_LIST_EACH(&d->peers, node)

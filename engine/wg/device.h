@@ -60,6 +60,11 @@ bool wg_device_private_key(const struct wg_device *d, struct fz_key *ret_key) FZ
 bool wg_device_public_key(const struct wg_device *d, uint8_t ret_pub[static 32]) FZ_NONNULL(1);
 /* Inner MTU: padding never exceeds it. 0: plain rounding to 16. */
 void wg_device_set_mtu(struct wg_device *d, uint32_t mtu) FZ_NONNULL(1);
+/*
+ * The UDP port our datagrams leave from; 0 (at first): unknown. With it, a datagram of ours that a route leads back into the
+ * tunnel is dropped (WG_DROP_LOOP) if it would go to the very peer it is addressed to.
+ */
+void wg_device_set_port(struct wg_device *d, uint16_t port) FZ_NONNULL(1);
 /* Listen port or mark changed: forget every sticky source. */
 void wg_device_clear_sources(struct wg_device *d) FZ_NONNULL(1);
 /* Drops since the start by reason, indexed by enum wg_drop; borrowed for the device's life. */
@@ -230,7 +235,8 @@ struct wg_output {
 };
 
 /*
- * Runs due timers, then up to `budget` queued handshake messages (each costs up to four X25519), then hands out one
+ * Runs due timers, then up to `budget` queued handshake messages (each costs up to four X25519;
+ * 16 that are turned away without one count as one), then hands out one
  * datagram per call; call until false. Thread: as the device.
  */
 bool wg_device_poll(struct wg_device *d, struct fz_now now, uint32_t *budget,

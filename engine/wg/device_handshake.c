@@ -226,7 +226,8 @@ static void write_cookie(
 	output(d, &reply, sizeof(reply), &q->from, ret_out);
 }
 
-bool wg_handshakes_handle_one(struct wg_device *d, struct fz_now now, struct wg_output *ret_out)
+bool wg_handshakes_handle_one(
+	struct wg_device *d, struct fz_now now, struct wg_output *ret_out, bool *ret_dear)
 {
 	struct wg_handshake_queue *queue = &d->handshakes;
 	fz_assert(queue->n > 0);
@@ -236,6 +237,7 @@ bool wg_handshakes_handle_one(struct wg_device *d, struct fz_now now, struct wg_
 	queue->head = (queue->head + 1) % WG_MAX_HANDSHAKES;
 	queue->n--;
 	uint32_t type = fz_le32_load(q->msg);
+	*ret_dear = false;
 	if (type == WG_MESSAGE_COOKIE) {
 		handle_cookie(d, now.at, q);
 		return false;
@@ -247,6 +249,7 @@ bool wg_handshakes_handle_one(struct wg_device *d, struct fz_now now, struct wg_
 			write_cookie(d, q, ret_out);
 		return why == WG_DROP_COOKIE_SENT;
 	}
+	*ret_dear = true;
 	if (type == WG_MESSAGE_INITIATION)
 		return handle_initiation(d, now, q, ret_out);
 	handle_response(d, now, q);

@@ -53,6 +53,7 @@ struct wg_device {
 	bool is_up;
 	uint64_t jitter;
 	uint32_t mtu;
+	uint16_t port; /* our datagrams leave from here; 0: unknown */
 	uint64_t drops[WG_DROP_COUNT_];
 
 	struct fz_list peers; /* in order of addition */
@@ -62,6 +63,7 @@ struct wg_device {
 	struct wg_schedule schedule;
 	struct fz_list output; /* peers with something to send */
 	struct wg_handshake_queue handshakes;
+	uint32_t n_cheap; /* messages turned away without an X25519 */
 	struct wg_event_queue events;
 	struct wg_ratelimit ratelimit;
 	struct wg_staging staging;
@@ -86,9 +88,12 @@ static inline void wg_device_drop(struct wg_device *d, enum wg_drop why, uint64_
 /* device_handshake.c: the queue. _put: false if it is full. */
 bool wg_handshakes_put(struct wg_device *d, struct fz_bytes msg, const struct wg_endpoint *from)
 	FZ_NONNULL(1, 3) FZ_MUST_CHECK;
-/* Handles the oldest message; true if there is an answer to send at once. The queue is not empty. */
-bool wg_handshakes_handle_one(struct wg_device *d, struct fz_now now, struct wg_output *ret_out)
-	FZ_NONNULL(1, 3) FZ_MUST_CHECK;
+/*
+ * Handles the oldest message; true if there is an answer to send at once. *ret_dear: it took an X25519, or may have. The
+ * queue is not empty.
+ */
+bool wg_handshakes_handle_one(struct wg_device *d, struct fz_now now, struct wg_output *ret_out,
+	bool *ret_dear) FZ_NONNULL(1, 3, 4) FZ_MUST_CHECK;
 /* Writes an initiation into d->out; false if none is possible or allowed now. */
 bool wg_handshakes_initiate(struct wg_peer *p, struct fz_now now, struct wg_output *ret_out)
 	FZ_NONNULL(1, 3) FZ_MUST_CHECK;

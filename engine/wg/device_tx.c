@@ -32,12 +32,27 @@ static bool reserve(struct wg_peer *p, fz_time now, uint32_t n, uint64_t *ret_fi
 	return true;
 }
 
-static enum wg_drop claim(struct wg_peer *p, fz_time now, const struct wg_inner *inner, uint32_t n,
-	struct wg_tx_claim *ret_claim)
+/*
+ * A route that leads to a peer's endpoint through this very tunnel: each datagram would come back, longer. Packets of others
+ * to the same place (a tunnel within the tunnel) are none of ours: they come from another port.
+ */
+static bool is_loop(const struct wg_peer *p, const struct wg_inner *inner, struct fz_bytes packet)
+{
+	const struct fz_addr *to = &p->endpoint.remote;
+	if (to->ip.family != inner->family || memcmp(inner->dst, to->ip.b, fz_ip_len(&to->ip)) != 0)
+		return false;
+	uint16_t src, dst;
+	return wg_inner_udp_ports(packet, &src, &dst) && dst == to->port && src == p->device->port;
+}
+
+static enum wg_drop claim(struct wg_peer *p, fz_time now, const struct wg_inner *inner,
+	struct fz_bytes packet, uint32_t n, struct wg_tx_claim *ret_claim)
 {
 	fz_assert(n > 0);
 	if (p->endpoint.remote.ip.family == FZ_NO_FAMILY)
 		return drop_n(p->device, WG_DROP_NO_ENDPOINT, n);
+	if (is_loop(p, inner, packet))
+		return drop_n(p->device, WG_DROP_LOOP, n);
 	*ret_claim = (struct wg_tx_claim){ .peer = p };
 	if (p->staged.n > 0) {
 		/* Packets that came earlier still wait: stay behind them. */
@@ -74,7 +89,8 @@ enum wg_drop wg_tx_claim(struct wg_device *d, struct fz_now now, struct fz_bytes
 		wg_allowedips_find_maybe(&d->allowed, header.family, header.dst);
 	if (!o)
 		return drop_n(d, WG_DROP_NO_PEER, n);
-	return claim(FZ_CONTAINER_OF(o, struct wg_peer, allowed), now.at, &header, n, ret_claim);
+	return claim(
+		FZ_CONTAINER_OF(o, struct wg_peer, allowed), now.at, &header, inner, n, ret_claim);
 }
 
 enum wg_drop wg_tx_claim_peer(struct wg_peer *p, struct fz_now now, struct fz_bytes inner,
@@ -85,7 +101,7 @@ enum wg_drop wg_tx_claim_peer(struct wg_peer *p, struct fz_now now, struct fz_by
 		return drop_n(p->device, WG_DROP_TX_INVALID, n);
 	if (!is_able(p->device))
 		return drop_n(p->device, WG_DROP_DOWN, n);
-	return claim(p, now.at, &header, n, ret_claim);
+	return claim(p, now.at, &header, inner, n, ret_claim);
 }
 
 void wg_tx_stage(struct wg_device *d, struct wg_peer *p, struct fz_bytes inner, struct fz_now now)

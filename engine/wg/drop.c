@@ -10,6 +10,7 @@ static const char *const names[WG_DROP_COUNT_] = {
 	[WG_DROP_STAGE] = "stage",
 	[WG_DROP_NO_PEER] = "no-peer",
 	[WG_DROP_NO_ENDPOINT] = "no-endpoint",
+	[WG_DROP_LOOP] = "loop",
 	[WG_DROP_DOWN] = "down",
 	[WG_DROP_STAGE_FULL] = "stage-full",
 	[WG_DROP_TX_INVALID] = "tx-invalid",

@@ -9,6 +9,7 @@ enum wg_drop {
 	WG_DROP_STAGE, /* not dropped: waits for a session */
 	WG_DROP_NO_PEER, /* no allowed-IP covers the destination */
 	WG_DROP_NO_ENDPOINT,
+	WG_DROP_LOOP, /* our own datagram, on its way to the peer it is meant for: it would go round for ever */
 	WG_DROP_DOWN, /* device is down or has no private key */
 	WG_DROP_STAGE_FULL, /* the oldest waiting packet gave way, or a handshake gave up */
 	WG_DROP_TX_INVALID, /* not an IP packet */

@@ -3,6 +3,11 @@
 
 #include <assert.h>
 
+#define PROTOCOL_UDP      17u
+#define PROTOCOL_FRAGMENT 44u
+#define IP4_OFFSET        0x1fffu
+#define IP6_OFFSET        0xfff8u
+
 static_assert(sizeof(struct wg_ip4_header) == 20, "IPv4 header is 20 bytes");
 static_assert(sizeof(struct wg_ip6_header) == 40, "IPv6 header is 40 bytes");
 
@@ -27,6 +32,37 @@ bool wg_inner_parse(struct fz_bytes packet, struct wg_inner *ret_inner)
 		.dst = h->dst,
 		.len = (uint32_t)sizeof(*h) + fz_be16_get(h->payload_len),
 		.ecn = fz_be32_get(h->version_class_flow) >> 20 & WG_ECN_MASK };
+	return true;
+}
+
+/* Where the UDP header is; 0: there is none. */
+static size_t udp_at(struct fz_bytes packet, const struct wg_inner *inner)
+{
+	if (inner->family == FZ_IP4) {
+		const struct wg_ip4_header *h = (const struct wg_ip4_header *)packet.p;
+		bool is_first = (fz_be16_get(h->fragment) & IP4_OFFSET) == 0;
+		return h->protocol == PROTOCOL_UDP && is_first ? (h->version_ihl & 15u) * 4u : 0;
+	}
+	const struct wg_ip6_header *h = (const struct wg_ip6_header *)packet.p;
+	if (h->next_header == PROTOCOL_UDP)
+		return sizeof(*h);
+	/* RFC 8200 4.5: next header, reserved, offset and flags, identification */
+	const uint8_t *f = packet.p + sizeof(*h);
+	bool is_first = h->next_header == PROTOCOL_FRAGMENT && packet.n >= sizeof(*h) + 8 &&
+			f[0] == PROTOCOL_UDP && (fz_be16_load(f + 2) & IP6_OFFSET) == 0;
+	return is_first ? sizeof(*h) + 8 : 0;
+}
+
+bool wg_inner_udp_ports(struct fz_bytes packet, uint16_t *ret_src, uint16_t *ret_dst)
+{
+	struct wg_inner inner;
+	if (!wg_inner_parse(packet, &inner))
+		return false;
+	size_t at = udp_at(packet, &inner);
+	if (at < sizeof(struct wg_ip4_header) || packet.n < at + 4)
+		return false;
+	*ret_src = fz_be16_load(packet.p + at);
+	*ret_dst = fz_be16_load(packet.p + at + 2);
 	return true;
 }
 

@@ -45,6 +45,13 @@ struct wg_inner {
 /* False unless a whole fixed IPv4 or IPv6 header is there. The claimed length is not compared with the packet's. */
 bool wg_inner_parse(struct fz_bytes packet, struct wg_inner *ret_inner) FZ_NONNULL(2) FZ_MUST_CHECK;
 
+/*
+ * Ports of a UDP packet, also of a first fragment. False if it is something else, or cut off before them. IPv6 extension
+ * headers but the fragment's are not walked.
+ */
+bool wg_inner_udp_ports(struct fz_bytes packet, uint16_t *ret_src, uint16_t *ret_dst)
+	FZ_NONNULL(2, 3) FZ_MUST_CHECK;
+
 /* Outer ECN for an inner one: congestion seen inside stays inside. */
 static inline uint8_t wg_ecn_encapsulate(uint8_t inner)
 {

@@ -65,6 +65,7 @@ static int bind_to(struct wgdev *w, uint16_t port)
 	fz_plane_set_udp(w->plane, &w->udp);
 	fz_udp_close(&old);
 	fz_plane_lock(w->plane);
+	wg_device_set_port(w->wg, udp.port);
 	wg_device_clear_sources(w->wg);
 	if (!wg_device_is_up(w->wg))
 		wg_device_up(w->wg, fz_clock_now());

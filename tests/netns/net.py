@@ -220,6 +220,13 @@ def noise(address, port, public, count, seed):
     print(f"sent {sent} answers {answers + len(drain(s))}")
 
 
+def burst(address, count):
+    """So many datagrams of 100 bytes to a port where nobody listens."""
+    with socket.socket(family(address), socket.SOCK_DGRAM) as s:
+        for i in range(int(count)):
+            s.sendto(i.to_bytes(100, "big"), (address, 9))
+
+
 def noring(*command):
     """A filter of six instructions: x86-64 and arm64 share the call's number."""
     rows = [(0x20, 0, 0, 0), (0x15, 0, 1, 425), (0x06, 0, 0, 0x00050000 | 1), (0x06, 0, 0, 0x7FFF0000)]
@@ -261,4 +268,4 @@ def handshakes(path, peer, endpoint, count):
 
 
 if __name__ == "__main__":
-    {f.__name__: f for f in (take, give, relay, flood, noise, noring, handshakes)}[sys.argv[1]](*sys.argv[2:])
+    {f.__name__: f for f in (take, give, relay, flood, noise, noring, handshakes, burst)}[sys.argv[1]](*sys.argv[2:])

@@ -1,4 +1,5 @@
 /* Two devices and a wire: sessions come up, data crosses, and each counts what it should. */
+#include "base/endian.h"
 #include "sim/engine.h"
 #include "wg/device.h"
 
@@ -32,5 +33,39 @@ TEST(device, ten_pings_count_as_the_kernel_counts_them)
 	wg_peer_stats(p->peer_a, p->now.at, &stats);
 	CHECK_UINT(stats.rx_bytes, 1428);
 	CHECK_UINT(stats.tx_bytes, 1372);
+	sim_pair_free(p);
+}
+
+/* A datagram from port `from` of 10.0.0.1 to port `to` of 10.0.0.2. */
+static size_t write_udp(uint8_t *out, size_t cap, uint16_t from, uint16_t to)
+{
+	size_t n = sim_write_ip4(fz_span_of(out, cap), 1, 2, 40, 0);
+	out[9] = 17;
+	fz_be16_store(out + 20, from);
+	fz_be16_store(out + 22, to);
+	return n;
+}
+
+TEST(device, its_own_datagrams_do_not_go_round_through_the_peer_they_are_for)
+{
+	struct sim_pair *p = sim_pair_new(3);
+	uint8_t pkt[128];
+	(void)sim_pair_ping(p, true, 64);
+	/* A route leads to the peer's endpoint through the tunnel. */
+	struct fz_addr inside = { .ip = fz_ip4(10, 0, 0, 2), .port = 51820 };
+	wg_peer_set_endpoint(p->peer_b, &inside);
+	size_t n = write_udp(pkt, sizeof(pkt), 40000, 51820);
+	CHECK_INT(sim_engine_send(&p->a, p->now, fz_bytes_of(pkt, n)), WG_KEEP); /* port unknown */
+	wg_device_set_port(p->a.device, 40000);
+	CHECK_INT(sim_engine_send(&p->a, p->now, fz_bytes_of(pkt, n)), WG_DROP_LOOP);
+	CHECK_UINT(wg_device_drops(p->a.device)[WG_DROP_LOOP], 1);
+	/* A tunnel within the tunnel, another service at the peer's, and TCP go through. */
+	n = write_udp(pkt, sizeof(pkt), 40001, 51820);
+	CHECK_INT(sim_engine_send(&p->a, p->now, fz_bytes_of(pkt, n)), WG_KEEP);
+	n = write_udp(pkt, sizeof(pkt), 40000, 51821);
+	CHECK_INT(sim_engine_send(&p->a, p->now, fz_bytes_of(pkt, n)), WG_KEEP);
+	n = write_udp(pkt, sizeof(pkt), 40000, 51820);
+	pkt[9] = 6;
+	CHECK_INT(sim_engine_send(&p->a, p->now, fz_bytes_of(pkt, n)), WG_KEEP);
 	sim_pair_free(p);
 }

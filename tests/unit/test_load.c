@@ -44,9 +44,19 @@ TEST(load, the_queue_is_bounded_and_says_so)
 	CHECK_UINT(wg_device_deadline(p->b.device).ns, 0);
 	p->b.budget = 5;
 	(void)sim_engine_poll(&p->b, p->now);
-	CHECK_UINT(p->b.device->handshakes.n, WG_MAX_HANDSHAKES - 5);
+	CHECK_UINT(p->b.device->handshakes.n, WG_MAX_HANDSHAKES - 5 * 16);
 	drain(p);
 	CHECK_UINT(p->b.device->handshakes.n, 0);
+	sim_pair_free(p);
+}
+
+TEST(load, a_message_that_may_take_an_x25519_uses_up_a_whole_unit_of_the_budget)
+{
+	struct sim_pair *p = sim_pair_new(9);
+	flood(p, WG_LOAD_HANDSHAKES - 1);
+	p->b.budget = 5;
+	(void)sim_engine_poll(&p->b, p->now);
+	CHECK_UINT(p->b.device->handshakes.n, WG_LOAD_HANDSHAKES - 1 - 5);
 	sim_pair_free(p);
 }
 

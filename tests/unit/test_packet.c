@@ -97,6 +97,51 @@ TEST(inner, a_packet_needs_a_whole_header_of_a_known_version)
 	CHECK_UINT(inner.len, 65575); /* more than 16 bits */
 }
 
+TEST(inner, ports_are_read_of_udp_alone_and_of_the_first_fragment_alone)
+{
+	uint8_t pkt[64];
+	uint16_t src = 1, dst = 2;
+	size_t n = write4(pkt, sizeof(pkt), 0, 17, 8);
+	fz_be16_store(pkt + 20, 51820);
+	fz_be16_store(pkt + 22, 53);
+	CHECK(wg_inner_udp_ports(fz_bytes_of(pkt, n), &src, &dst));
+	CHECK_UINT(src, 51820);
+	CHECK_UINT(dst, 53);
+	CHECK(wg_inner_udp_ports(fz_bytes_of(pkt, 24), &src, &dst));
+	CHECK(!wg_inner_udp_ports(fz_bytes_of(pkt, 23), &src, &dst));
+	fz_be16_store(pkt + 6, 0x2000); /* more fragments follow this first one */
+	CHECK(wg_inner_udp_ports(fz_bytes_of(pkt, n), &src, &dst));
+	fz_be16_store(pkt + 6, 0x0001);
+	CHECK(!wg_inner_udp_ports(fz_bytes_of(pkt, n), &src, &dst));
+	fz_be16_store(pkt + 6, 0);
+	pkt[0] = 0x46; /* four bytes of options */
+	CHECK(wg_inner_udp_ports(fz_bytes_of(pkt, n), &src, &dst));
+	CHECK_UINT(src, fz_be16_load(pkt + 24));
+	pkt[0] = 0x44; /* less than a header */
+	CHECK(!wg_inner_udp_ports(fz_bytes_of(pkt, n), &src, &dst));
+	n = write4(pkt, sizeof(pkt), 0, 6, 8);
+	CHECK(!wg_inner_udp_ports(fz_bytes_of(pkt, n), &src, &dst));
+
+	n = write6(pkt, sizeof(pkt), 0, 17, 16);
+	fz_be16_store(pkt + 40, 7);
+	fz_be16_store(pkt + 42, 9);
+	CHECK(wg_inner_udp_ports(fz_bytes_of(pkt, n), &src, &dst));
+	CHECK_UINT(src, 7);
+	CHECK_UINT(dst, 9);
+	pkt[6] = 44;
+	memcpy(pkt + 40, (const uint8_t[12]){ 17, 0, 0, 1, 0, 0, 0, 5, 0, 80, 0, 81 }, 12);
+	CHECK(wg_inner_udp_ports(fz_bytes_of(pkt, n), &src, &dst));
+	CHECK_UINT(src, 80);
+	CHECK_UINT(dst, 81);
+	CHECK(!wg_inner_udp_ports(fz_bytes_of(pkt, 51), &src, &dst));
+	CHECK(!wg_inner_udp_ports(fz_bytes_of(pkt, 47), &src, &dst));
+	pkt[43] = 8; /* the second fragment */
+	CHECK(!wg_inner_udp_ports(fz_bytes_of(pkt, n), &src, &dst));
+	pkt[43] = 0;
+	pkt[40] = 58;
+	CHECK(!wg_inner_udp_ports(fz_bytes_of(pkt, n), &src, &dst));
+}
+
 /* ---- ICMP ---- */
 
 TEST(icmp, an_ipv4_packet_is_answered_by_its_destination)
