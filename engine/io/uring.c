@@ -6,6 +6,7 @@
  * Kernels whose TUN does not know NOWAIT (before 6.4) would hand ring operations on it to worker threads: there the TUN is read and
  * written with plain system calls, and only polled by the ring.
  */
+#include <assert.h>
 #include <errno.h>
 #include <liburing.h>
 #include <poll.h>
@@ -29,6 +30,9 @@
 #define CQ_LEN 4096
 
 enum source { SOURCE_TUN, SOURCE_V4, SOURCE_V6, SOURCE_WAKE, SOURCE_COUNT };
+
+static_assert(
+	CQ_LEN >= SQ_LEN + 2 * SOURCE_COUNT, "a turn and the polls beside it never overflow it");
 
 enum op { OP_WRITE, OP_SEND, OP_RECEIVE, OP_READ, OP_POLL, OP_CANCEL };
 

@@ -1,3 +1,6 @@
 fz_test(io SOURCES ${CMAKE_CURRENT_LIST_DIR}/test_io.c DEPS fz::io seccomp LABELS netns)
 fz_test(plane SOURCES ${CMAKE_CURRENT_LIST_DIR}/test_plane.c DEPS fz::io LABELS "netns;matrix")
+if(TARGET test_plane)
+  target_link_options(test_plane PRIVATE -Wl,--wrap=fz_backend_choose)
+endif()
 fz_test(crew SOURCES ${CMAKE_CURRENT_LIST_DIR}/test_crew.c DEPS fz::io LABELS "unit;matrix")

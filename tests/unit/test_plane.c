@@ -8,6 +8,7 @@
 #include <net/if.h>
 #include <poll.h>
 #include <sched.h>
+#include <stdatomic.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -260,6 +261,71 @@ TEST(plane, keeps_order_and_content_on_io_uring_with_two_threads)
 TEST(plane, keeps_order_and_content_on_io_uring_with_more_threads)
 {
 	keeps_order(FZ_IO_URING, 4);
+}
+
+/* ---- faults: what the kernel reports is made worse on its way to the lane (the linker puts this in between) ---- */
+
+static const struct fz_backend_ops *kernel_ops;
+static _Atomic uint32_t n_faults;
+static bool has_faults;
+
+int __real_fz_backend_choose(enum fz_io_kind kind, const struct fz_backend_ops **ret_ops);
+int __wrap_fz_backend_choose(enum fz_io_kind kind, const struct fz_backend_ops **ret_ops);
+
+/* Every seventh send finds no memory or is cut short, every seventh write is cut short or finds the device's queue full. */
+static void turn_badly(
+	struct fz_backend *b, enum fz_io_mode mode, fz_time until, struct fz_io_turn *t)
+{
+	static const int sends[] = { -ENOBUFS, -ENOMEM, -EAGAIN, -EPERM, 1 };
+	static const int writes[] = { -ENOBUFS, -EAGAIN, -ENOMEM, 1 };
+	kernel_ops->turn(b, mode, until, t);
+	for (uint32_t i = 0; i < t->n_sends; i++) {
+		uint32_t n = atomic_fetch_add(&n_faults, 1);
+		if (n % 7 == 0)
+			t->sends[i].result = sends[n / 7 % FZ_ARRAY_LEN(sends)];
+	}
+	for (uint32_t i = 0; i < t->n_writes; i++) {
+		uint32_t n = atomic_fetch_add(&n_faults, 1);
+		if (n % 7 == 0)
+			t->writes[i].result = writes[n / 7 % FZ_ARRAY_LEN(writes)];
+	}
+}
+
+int __wrap_fz_backend_choose(enum fz_io_kind kind, const struct fz_backend_ops **ret_ops)
+{
+	static struct fz_backend_ops bad;
+	int r = __real_fz_backend_choose(kind, ret_ops);
+	if (r == 0 && has_faults) {
+		kernel_ops = *ret_ops;
+		bad = **ret_ops;
+		bad.turn = turn_badly;
+		*ret_ops = &bad;
+	}
+	return r;
+}
+
+static void bears_faults(enum fz_io_kind io, unsigned threads)
+{
+	has_faults = true;
+	struct pair p = make_pair(io, threads, NULL);
+	has_faults = false;
+	run_traffic(&p, 5);
+	CHECK(atomic_load(&n_faults) > N_PACKETS / 64);
+	fz_plane_lock(p.e[0].plane);
+	const uint64_t *drops = wg_device_drops(p.e[0].device);
+	CHECK(drops[WG_DROP_TUN_WRITE] > 0); /* said to be lost, and counted */
+	fz_plane_unlock(p.e[0].plane);
+	free_pair(&p);
+}
+
+TEST(plane, goes_on_whatever_the_kernel_says_of_sends_and_writes_on_epoll)
+{
+	bears_faults(FZ_IO_EPOLL, 2);
+}
+
+TEST(plane, goes_on_whatever_the_kernel_says_of_sends_and_writes_on_io_uring)
+{
+	bears_faults(FZ_IO_URING, 2);
 }
 
 /* ---- control ---- */
