@@ -9,7 +9,7 @@
 #define FZD_CONFIG_FILE   FZD_ETC_DIR "/firezoned.conf"
 #define FZD_CONFIG_DIR    FZD_ETC_DIR "/firezoned.conf.d" /* *.conf, in name order, after the file */
 #define FZD_POLICY_DIR    FZD_ETC_DIR "/policy.d" /* *.conf, in name order; wins over everything */
-#define FZD_TOKEN_FILE    FZD_ETC_DIR "/token" /* default of token_path */
+#define FZD_TOKEN_PATH    FZD_ETC_DIR "/token" /* default of token_path */
 #define FZD_RUN_DIR       "/run/firezone" /* root's, 0755: the socket's directory */
 #define FZD_STATE_DIR     "/var/lib/firezone" /* the daemon's user's, 0700 */
 #define FZD_LOCK          FZD_STATE_DIR "/lock" /* held by the running daemon */

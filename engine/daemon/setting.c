@@ -132,7 +132,7 @@ static const struct fz_setting_info settings[FZ_SETTING_COUNT_] = {
 		.check = check_bool_or_none },
 	[FZ_SETTING_TOKEN_PATH] = { .key = "token_path",
 		.env = "FIREZONE_TOKEN_PATH",
-		.default_value = FZD_TOKEN_FILE,
+		.default_value = FZD_TOKEN_PATH,
 		.help = "file whose existence means service mode, with the token in it",
 		.check = check_path },
 	[FZ_SETTING_LOG_FILTER] = { .key = "log_filter",
