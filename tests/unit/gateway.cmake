@@ -1,0 +1,10 @@
+if(FZ_TESTS)
+  add_executable(gateway_host_driver ${PROJECT_SOURCE_DIR}/tests/gateway/host_driver.c)
+  target_link_libraries(gateway_host_driver PRIVATE fz::strict fz::gateway)
+  target_include_directories(gateway_host_driver PRIVATE "${PROJECT_SOURCE_DIR}/engine")
+  set_target_properties(gateway_host_driver PROPERTIES RUNTIME_OUTPUT_DIRECTORY "${CMAKE_BINARY_DIR}/tests")
+  add_test(NAME gateway_packet_filter
+    COMMAND ${PROJECT_SOURCE_DIR}/tests/gateway/packet_filter.sh $<TARGET_FILE:gateway_host_driver>)
+  set_tests_properties(gateway_packet_filter PROPERTIES SKIP_RETURN_CODE 77 LABELS netns TIMEOUT 180)
+endif()
+fz_test(gateway SOURCES ${CMAKE_CURRENT_LIST_DIR}/test_gateway.c DEPS fz::gateway)
