@@ -156,8 +156,9 @@ class Raw:
 
     def __init__(self, path, greet=True, timeout=10):
         self.s = socket.socket(socket.AF_UNIX)
+        self.s.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, struct.pack("ll", timeout, 0))
+        self.s.connect(path)  # blocking, so that it waits for its turn
         self.s.settimeout(timeout)
-        self.s.connect(path)
         if greet:
             self.s.sendall(hello())
             assert 3 in self.read(), "a greeting is answered"

@@ -8,14 +8,15 @@ inside wg set "$IF" private-key <(wg genkey) listen-port 7100
 ip -n "$NS" link set "$IF" up
 
 cat >"$WORK/client.py" <<'P'
-import os, select, socket, sys, time
+import os, select, socket, struct, sys, time
 
 PATH = sys.argv[2]
 
 def connect():
     s = socket.socket(socket.AF_UNIX)
+    s.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, struct.pack("ll", 20, 0))
+    s.connect(PATH)  # blocking, so that it waits for its turn
     s.settimeout(20)
-    s.connect(PATH)
     return s
 
 def heard(s):
