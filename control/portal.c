@@ -235,9 +235,19 @@ void fzp_portal_reset(
 	memcpy(p->public_key, public_key, FZ_KEY_LEN);
 	if (p->state == FZP_PORTAL_OFF)
 		return;
-	if (p->state != FZP_PORTAL_WAITING)
-		hang_up(p);
-	begin_attempt(p, now);
+	if (!p->ws) {
+		if (p->state != FZP_PORTAL_WAITING)
+			hang_up(p);
+		begin_attempt(p, now);
+		return;
+	}
+	/* The Close frame goes out with the hang-up; what comes in meanwhile is for nobody. Then the next attempt is due. */
+	fzp_ws_send_close(p->ws, 1000);
+	hang_up(p);
+	drop_waiting(p);
+	p->state = FZP_PORTAL_WAITING;
+	p->deadline = now.at;
+	p->next_heartbeat = FZ_NEVER;
 }
 
 void fzp_portal_dial_failed(struct fzp_portal *p, enum fzp_reason why, struct fz_now now)
@@ -541,7 +551,7 @@ static bool next_message(struct fzp_portal *p, struct fz_now now, struct fzp_act
 static void run_timers(struct fzp_portal *p, struct fz_now now)
 {
 	if (fz_time_reached(now.at, p->deadline)) {
-		if (p->state == FZP_PORTAL_WAITING)
+		if (p->state == FZP_PORTAL_WAITING && !p->tell_hang_up)
 			begin_attempt(p, now);
 		else if (p->state == FZP_PORTAL_UPGRADING && p->has_head)
 			refuse(p, now);
