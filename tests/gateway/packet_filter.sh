@@ -208,4 +208,34 @@ check "without privileges it is refused with the reason" bash -c "
 	ip netns exec $GW setpriv --bounding-set -all --inh-caps -all --reuid 65534 --clear-groups --no-new-privs \
 		$DRIVER $IF $WORK/journal own-table-only </dev/null | grep '^refused -1 not allowed: either CAP_NET_ADMIN'"
 
+# ---- a client on the same host: what leaves by its tunnel comes out of the gateway's, both in one namespace ------------
+finish_all() { ip -n "$GW" link delete tun-firezone 2>/dev/null; ip -n "$GW" link delete "$IF"; }
+finish_all
+ip -n "$GW" link add tun-firezone type veth peer name "$IF"
+ip -n "$GW" address add 100.64.0.2/32 dev tun-firezone
+ip -n "$GW" address add fd00:2021:1111::2/128 dev tun-firezone nodad
+ip -n "$GW" link set tun-firezone up
+ip -n "$GW" link set "$IF" up
+HOP=$(ip -n "$GW" -br link show "$IF" | awk '{ print $3 }')
+ip -n "$GW" neighbour add 169.254.7.7 lladdr "$HOP" dev tun-firezone
+ip -n "$GW" neighbour add fe80::7:7 lladdr "$HOP" dev tun-firezone
+ip -n "$GW" route add default via 169.254.7.7 dev tun-firezone onlink src 100.64.0.2 table 999
+ip -n "$GW" -6 route add default via fe80::7:7 dev tun-firezone onlink src fd00:2021:1111::2 table 999
+for f in -4 -6; do ip -n "$GW" "$f" rule add not fwmark 0x00f17e01 lookup 999 priority 10100; done
+in_ns "$GW" sysctl -q -w net.ipv4.conf.all.rp_filter=1
+rm -f "$WORK/one.in"
+begin one
+forwarded() { in_ns "$GW" nstat -a -s -z "$1" | awk -v n="$1" '$1 == n { print $2 }'; }
+before=$(forwarded IpForwDatagrams)
+check "with a client on the host its IPv4 goes through both tunnels" in_ns "$GW" ping -n -q -c 3 -i 0.2 -W 3 10.9.0.5
+after=$(forwarded IpForwDatagrams)
+check "each packet is forwarded once: nothing loops" test $((after - before)) -le 3 -a $((after - before)) -ge 1
+check "its IPv6, too" in_ns "$GW" ping -n -q -c 3 -i 0.2 -W 3 fd09::5
+ip netns exec "$SITE" timeout 30 socat TCP-LISTEN:7000,fork,reuseaddr SYSTEM:"cat" >/dev/null 2>&1 &
+STARTED+=("$!")
+echoed() { [[ $(echo hello | in_ns "$GW" timeout 5 socat -t 2 - TCP:10.9.0.5:7000) == hello ]]; }
+check "a TCP connection of it is masqueraded by the second pass" within 10 echoed
+finish one
+check "nothing is left of that either" not rules_of_ours -4
+
 [[ $FAILED -eq 0 ]]
