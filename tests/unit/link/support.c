@@ -83,7 +83,7 @@ void world_start(struct world *w, const char *const *modes)
 {
 	*w = (struct world){ .in = -1 };
 	enter_namespace();
-	strcpy(w->dir, "/tmp/fz-link-XXXXXX");
+	snprintf(w->dir, sizeof(w->dir), "/tmp/fz-link-XXXXXX");
 	CHECK(mkdtemp(w->dir));
 	snprintf(w->ca, sizeof(w->ca), "%s/ca.pem", w->dir);
 	snprintf(w->resolv_conf, sizeof(w->resolv_conf), "%s/resolv.conf", w->dir);

@@ -8,6 +8,8 @@
 #include <sys/types.h>
 #include <systemd/sd-event.h>
 
+#include "base/attr.h"
+
 struct world {
 	sd_event *event;
 	pid_t pid; /* of servers.py */
@@ -20,7 +22,7 @@ struct world {
 void world_start(struct world *w, const char *const *modes);
 void world_stop(struct world *w);
 #define WORLD(w, ...)                                                                              \
-	__attribute__((cleanup(world_stop))) struct world w;                                       \
+	FZ_CLEANUP(world_stop) struct world w;                                                     \
 	world_start(&w, (const char *const[]){ __VA_ARGS__ __VA_OPT__(, ) NULL })
 
 /* Fails the test if it does not happen in half a minute, which no good run comes near. */
