@@ -13,6 +13,7 @@
 
 #include "base/alloc.h"
 #include "base/ct.h"
+#include "base/err.h"
 #include "base/fd.h"
 #include "control/http1.h"
 
@@ -76,7 +77,7 @@ const char *fzp_conn_detail(const struct fzp_conn *c)
 {
 	if (c->tls && fzp_tls_detail(c->tls)[0])
 		return fzp_tls_detail(c->tls);
-	return c->error ? strerror(c->error) : "";
+	return c->error ? fz_strerror(-c->error) : "";
 }
 
 /* ---- dialling ---- */
@@ -192,7 +193,7 @@ static void secure(struct fzp_dial *d)
 		d->phase = SECURING;
 		int r = fzp_tls_new(d->trust, d->host, d->host_is_ip, d->conn->fd, &d->conn->tls);
 		if (r < 0) {
-			fail(d, FZP_REASON_TLS, strerror(-r));
+			fail(d, FZP_REASON_TLS, fz_strerror(r));
 			return;
 		}
 	}
@@ -282,7 +283,7 @@ static void begin_proxy(struct fzp_dial *d)
 	d->phase = PROXYING;
 	d->proxy_buf = fz_alloc(FZP_HEAD_MAX, 1);
 	if (!d->proxy_buf) {
-		fail(d, FZP_REASON_CONNECT, strerror(ENOMEM));
+		fail(d, FZP_REASON_CONNECT, fz_strerror(-ENOMEM));
 		return;
 	}
 	struct fz_writer w = fz_writer_of(fz_span_of(d->proxy_buf, FZP_PROXY_REQUEST_MAX));
@@ -314,7 +315,7 @@ static void win(struct fzp_dial *d, struct attempt *a)
 	d->winner = a;
 	d->conn = fz_new(struct fzp_conn);
 	if (!d->conn) {
-		fail(d, FZP_REASON_CONNECT, strerror(ENOMEM));
+		fail(d, FZP_REASON_CONNECT, fz_strerror(-ENOMEM));
 		return;
 	}
 	d->conn->fd = fz_take_fd(&a->fd);
@@ -411,11 +412,11 @@ static void give_up(struct fzp_dial *d)
 	if (err == EPERM)
 		snprintf(detail, sizeof(detail),
 			"The socket could not be marked or used: %s. CAP_NET_ADMIN is needed.",
-			strerror(err));
+			fz_strerror(-err));
 	else
 		snprintf(detail, sizeof(detail), "%s%s (%s%s) could not be reached: %s.",
 			d->proxy ? "The proxy " : "", d->hop, addr, d->n > 1 ? " and others" : "",
-			strerror(err));
+			fz_strerror(-err));
 	fail(d,
 		d->is_unreachable && d->last_error && !has_open(d) ? FZP_REASON_NO_NETWORK
 								   : FZP_REASON_CONNECT,

@@ -101,7 +101,7 @@ static int load_authorities(WOLFSSL_CTX *ctx, const char *ca_file, char *detail)
 	if (stat(ca_file, &st) < 0) {
 		int r = -errno;
 		snprintf(detail, FZP_DETAIL_MAX, "The file of authorities %.200s: %s.", ca_file,
-			strerror(-r));
+			fz_strerror(r));
 		return r;
 	}
 	int r = load(ctx, ca_file, NULL);
@@ -300,7 +300,7 @@ static void say(struct fzp_tls *t, int err)
 		say_alert(t, history.last_rx.code);
 	else if (t->system_error != 0)
 		snprintf(t->detail, sizeof(t->detail), "The connection to %.253s broke%s: %s.",
-			t->host, when, strerror(t->system_error));
+			t->host, when, fz_strerror(-t->system_error));
 	else if (t->ended_quietly || err == SOCKET_PEER_CLOSED_E)
 		snprintf(t->detail, sizeof(t->detail), "%.253s closed the connection%s.", t->host,
 			when);

@@ -23,7 +23,7 @@ void world_start(struct world *w, const char *const *modes);
 void world_stop(struct world *w);
 #define WORLD(w, ...)                                                                              \
 	FZ_CLEANUP(world_stop) struct world w;                                                     \
-	world_start(&w, (const char *const[]){ __VA_ARGS__ __VA_OPT__(, ) NULL })
+	world_start(&w, (const char *const[]){ __VA_ARGS__, NULL })
 
 /* Fails the test if it does not happen in half a minute, which no good run comes near. */
 void world_run_until(struct world *w, const bool *happened);
