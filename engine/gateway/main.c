@@ -15,6 +15,9 @@
 #include "gateway/service.h"
 #include "gateway/token.h"
 
+#define FILES_WANTED  4096
+#define LOCKED_WANTED (256u << 20)
+
 static const char usage[] =
 	"usage: firezone-gateway [OPTION]...\n"
 	"\n"
@@ -36,16 +39,26 @@ static const char usage[] =
 	"FIREZONE_IO, FIREZONE_AEAD, FIREZONE_THREADS, https_proxy, no_proxy; see the manual "
 	"page.\n";
 
+/* As far as we are let. */
+static void raise_limit(__rlimit_resource_t what, rlim_t wanted)
+{
+	struct rlimit l;
+	if (getrlimit(what, &l) != 0 || l.rlim_cur >= wanted)
+		return;
+	struct rlimit raised = { wanted, l.rlim_max > wanted ? l.rlim_max : wanted };
+	if (setrlimit(what, &raised) == 0)
+		return;
+	l.rlim_cur = l.rlim_max < wanted ? l.rlim_max : wanted;
+	(void)setrlimit(what, &l);
+}
+
 static void set_limits(void)
 {
 	static const struct rlimit none = { 0, 0 };
-	struct rlimit files;
 	(void)setrlimit(RLIMIT_CORE, &none);
 	(void)prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
-	if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
-		files.rlim_cur = files.rlim_max;
-		(void)setrlimit(RLIMIT_NOFILE, &files);
-	}
+	raise_limit(RLIMIT_NOFILE, FILES_WANTED);
+	raise_limit(RLIMIT_MEMLOCK, LOCKED_WANTED);
 	(void)signal(SIGPIPE, SIG_IGN);
 	(void)umask(077);
 }
@@ -107,6 +120,10 @@ int main(int argc, char **argv)
 		return fputs(usage, stdout) < 0;
 	if (o.action == GW_VERSION)
 		return printf("firezone-gateway %s\n", FZ_VERSION) < 0;
+	if (!o.api_url.tls && !o.allow_insecure)
+		return complain("the portal's address is not encrypted: wss:// it should be; "
+				"FIREZONE_INSECURE_PORTAL=1 allows ws:// for tests",
+			GW_EXIT_CONFIG);
 	fz_log_set_level(o.log_level);
 	int r = fz_crypto_selftest();
 	if (r < 0)

@@ -186,11 +186,8 @@ static enum gw_exit open_session(struct service *v, const char *external_id)
 	int r = gw_session_new(v->event, &params, &v->session);
 	if (r == 0)
 		return GW_EXIT_OK;
-	fz_log(FZ_LOG_ERR, "tunnel-not-made", "interface=%s error=\"%s\"%s",
-		fz_host_gateway.interface, fz_strerror(r),
-		!o->api_url.tls && !o->allow_insecure
-			? " hint=\"ws:// needs FIREZONE_INSECURE_PORTAL=1\""
-			: "");
+	fz_log(FZ_LOG_ERR, "tunnel-not-made", "interface=%s error=\"%s\"",
+		fz_host_gateway.interface, fz_strerror(r));
 	return r == -EPERM || r == -EACCES ? GW_EXIT_NO_PERMISSION
 	       : r == -EINVAL              ? GW_EXIT_CONFIG
 					   : GW_EXIT_UNAVAILABLE;

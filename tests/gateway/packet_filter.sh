@@ -3,6 +3,7 @@
 # proven by answers, other tables left alone, a second gateway refused, nothing left after an end or a kill.
 #   tun (100.64.0.2) === tun-firezone-gw [gw] site === [site] 10.9.0.5, fd09::5, which knows no way back to 100.64.0.0/11
 set -uo pipefail
+. "$(dirname "${BASH_SOURCE[0]}")/../support/pids.bash"
 DRIVER=${1:?usage: $0 HOST_DRIVER}
 ID=$BASHPID FAILED=0 STARTED=() WORK=$(mktemp -d) || exit 1
 IF=tun-firezone-gw TABLE="inet firezone-gateway" MARK=0x00f17e02
@@ -10,7 +11,7 @@ TUN=fzg-$ID-t GW=fzg-$ID-g SITE=fzg-$ID-s
 
 cleanup() {
 	local p n
-	for p in ${STARTED[@]+"${STARTED[@]}"}; do kill -KILL "$p" 2>/dev/null; done
+	for p in ${STARTED[@]+"${STARTED[@]}"}; do end_process KILL "$p"; done
 	for n in "$TUN" "$GW" "$SITE"; do ip netns delete "$n" 2>/dev/null; done
 	rm -rf "$WORK"
 }
@@ -72,7 +73,7 @@ begin() {
 	mkfifo "$WORK/$name.in" 2>/dev/null
 	ip netns exec "$GW" "$DRIVER" "$IF" "$WORK/journal" "$@" <"$WORK/$name.in" >"$WORK/$name.out" 2>&1 &
 	PID[$name]=$!
-	STARTED+=("$!")
+	STARTED+=("$(process_of "$!")")
 	exec {fd}>"$WORK/$name.in"
 	PIPE[$name]=$fd
 	within 10 said "$name"
@@ -232,7 +233,7 @@ after=$(forwarded IpForwDatagrams)
 check "each packet is forwarded once: nothing loops" test $((after - before)) -le 3 -a $((after - before)) -ge 1
 check "its IPv6, too" in_ns "$GW" ping -n -q -c 3 -i 0.2 -W 3 fd09::5
 ip netns exec "$SITE" timeout 30 socat TCP-LISTEN:7000,fork,reuseaddr SYSTEM:"cat" >/dev/null 2>&1 &
-STARTED+=("$!")
+STARTED+=("$(process_of "$!")")
 echoed() { [[ $(echo hello | in_ns "$GW" timeout 5 socat -t 2 - TCP:10.9.0.5:7000) == hello ]]; }
 check "a TCP connection of it is masqueraded by the second pass" within 10 echoed
 finish one
