@@ -11,7 +11,7 @@
 #include "base/secret.h"
 #include "daemon/redact.h"
 #include "daemon/service.h"
-#include "daemon/session.h"
+#include "daemon/session_view.h"
 
 struct fzd_client;
 
