@@ -2,14 +2,11 @@
 #include "control/io/device_id.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/alloc.h"
-#include "base/fd.h"
 #include "control/io/sock.h"
 #include "control/io/tls.h"
 #include "control/json.h"
@@ -80,35 +77,11 @@ static int read_kept(const char *path, char *ret_id)
 	return 0;
 }
 
-static int write_all(int fd, const char *text)
-{
-	for (size_t at = 0, n = strlen(text); at < n;) {
-		ssize_t w = write(fd, text + at, n - at);
-		if (w < 0 && errno != EINTR)
-			return -errno;
-		at += w > 0 ? (size_t)w : 0;
-	}
-	return fsync(fd) < 0 ? -errno : 0;
-}
-
-/* Whole or not at all: a new file in the same directory takes the place of the old. */
 static int write_kept(const char *path, const char *id)
 {
-	char text[FZP_DEVICE_ID_MAX + 16], other[4096];
-	int n = snprintf(other, sizeof(other), "%s.new", path);
-	if (n < 0 || (size_t)n >= sizeof(other))
-		return -ENAMETOOLONG;
+	char text[FZP_DEVICE_ID_MAX + 16];
 	snprintf(text, sizeof(text), "{\"id\":\"%s\"}\n", id);
-	FZ_CLEANUP(fz_closep)
-	int fd = open(other, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
-	if (fd < 0)
-		return -errno;
-	int r = write_all(fd, text);
-	if (r == 0 && rename(other, path) < 0)
-		r = -errno;
-	if (r < 0)
-		(void)unlink(other);
-	return r;
+	return fzp_write_file(path, fz_bytes_of_str(text));
 }
 
 int fzp_device_id_get(

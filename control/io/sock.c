@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
@@ -137,6 +138,36 @@ int fzp_read_file(const char *path, size_t max, uint8_t **ret_text, size_t *ret_
 	text = NULL;
 	*ret_len = len;
 	return 0;
+}
+
+static int write_all(int fd, struct fz_bytes text)
+{
+	while (text.n > 0) {
+		ssize_t n = write(fd, text.p, text.n);
+		if (n < 0 && errno != EINTR)
+			return -errno;
+		if (n > 0)
+			text = fz_bytes_of(text.p + n, text.n - (size_t)n);
+	}
+	return fsync(fd) < 0 ? -errno : 0;
+}
+
+int fzp_write_file(const char *path, struct fz_bytes text)
+{
+	char other[4096];
+	int n = snprintf(other, sizeof(other), "%s.new", path);
+	if (n < 0 || (size_t)n >= sizeof(other))
+		return -ENAMETOOLONG;
+	FZ_CLEANUP(fz_closep)
+	int fd = open(other, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
+	if (fd < 0)
+		return -errno;
+	int r = write_all(fd, text);
+	if (r == 0 && rename(other, path) < 0)
+		r = -errno;
+	if (r < 0)
+		(void)unlink(other);
+	return r;
 }
 
 int fzp_timer_set(sd_event *event, sd_event_source **timer, fz_time when,

@@ -37,6 +37,9 @@ ssize_t fzp_sock_send(int fd, struct fz_bytes in) FZ_MUST_CHECK;
 int fzp_read_file(const char *path, size_t max, uint8_t **ret_text, size_t *ret_len)
 	FZ_NONNULL(1, 3, 4) FZ_MUST_CHECK;
 
+/* Replaces the file as a whole or not at all: a new one in its directory, mode 0600, synced, renamed. 0 or negative errno. */
+int fzp_write_file(const char *path, struct fz_bytes text) FZ_NONNULL(1) FZ_MUST_CHECK;
+
 /* Moves a one-shot CLOCK_BOOTTIME timer, made at first use; FZ_NEVER switches it off. 0 or negative errno. */
 int fzp_timer_set(sd_event *event, sd_event_source **timer, fz_time when,
 	sd_event_time_handler_t fn, void *user) FZ_NONNULL(1, 2, 4) FZ_MUST_CHECK;

@@ -311,7 +311,8 @@ static int collect(const struct fz_host_item *items, size_t n, uint32_t ifindex,
 	for (size_t i = 0; i < n; i++) {
 		struct fz_host_item item = items[i];
 		if (item.kind == FZ_HOST_ROUTE) {
-			item.route.ifindex = ifindex;
+			if (item.route.ifindex == 0)
+				item.route.ifindex = ifindex;
 			fz_prefix_mask(&item.route.to);
 		}
 		int r = add(ret, &item);

@@ -34,7 +34,7 @@ struct fz_host_item {
 
 	union {
 		struct fz_prefix address; /* on the tunnel's interface */
-		struct fz_route route; /* ifindex is filled in */
+		struct fz_route route; /* ifindex 0: the tunnel's, filled in */
 		struct fz_rule rule;
 	};
 };
