@@ -6,11 +6,12 @@
 # Everything carries $ID, a process id; `begin` takes a new one, so that subshells can work side by side (see each_peer).
 set -uo pipefail
 HERE=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+. "$HERE/../support/pids.bash"
 BIN=$(cd "${1:?usage: $0 BIN_DIR}" && pwd) || exit 1
 PYTHON=/usr/bin/python3
 [[ -x $PYTHON ]] || PYTHON=python3
 SOCKETS=/var/run/wireguard
-declare -A PID=() KEY=() PUB=() LISTEN=()
+declare -A PID=() DEVICE=() KEY=() PUB=() LISTEN=()
 
 begin() {
 	ID=$BASHPID
@@ -24,7 +25,7 @@ begin() {
 
 cleanup() {
 	local p s
-	for p in ${STARTED[@]+"${STARTED[@]}"}; do kill -KILL "$p" 2>/dev/null; done
+	for p in ${STARTED[@]+"${STARTED[@]}"}; do end_process KILL "$p"; done
 	for s in ${SPACES[@]+"${SPACES[@]}"}; do
 		ip netns pids "$s" 2>/dev/null | xargs -r kill -KILL 2>/dev/null
 		ip netns delete "$s" 2>/dev/null
@@ -77,8 +78,12 @@ not() { ! "$@"; }
 is_gone() { ! kill -0 "$1" 2>/dev/null; }
 
 finish() {
-	[[ $FAILED -eq 0 ]]
-	exit
+	local log
+	[[ $FAILED -ne 0 ]] || exit 0
+	for log in "$WORK"/?.log; do
+		[[ ! -s $log ]] || echo "the device of $(basename "$log" .log) said last: $(tail -n 5 "$log")"
+	done
+	exit 1
 }
 
 # ---- spaces and wires ----------------------------------------------------------------------------------------------------
@@ -100,7 +105,7 @@ job() {
 	shift 2
 	ip netns exec "$s" "$@" </dev/null >"$out" 2>&1 &
 	JOB=$!
-	STARTED+=("$JOB")
+	STARTED+=("$(process_of "$JOB")")
 }
 
 spaces() { # LETTER...
@@ -156,7 +161,8 @@ start() {
 	LOG_LEVEL=${LOG_LEVEL:-error} ip netns exec "$(space_of "$a")" ${LAUNCHER:-} "$path" "${args[@]}" "$(dev "$a")" \
 		</dev/null >"$WORK/$a.log" 2>&1 &
 	PID[$a]=$!
-	STARTED+=("$!")
+	DEVICE[$a]=$(process_of "$!")
+	STARTED+=("${DEVICE[$a]}")
 	disown "$!"
 	within 20 at "$a" wg show "$(dev "$a")" >/dev/null 2>&1 || {
 		cat "$WORK/$a.log"
@@ -166,8 +172,8 @@ start() {
 
 # stop SPACE: SIGTERM and the end of it
 stop() {
-	kill -TERM "${PID[$1]}" 2>/dev/null
-	within 10 is_gone "${PID[$1]}"
+	end_process TERM "${DEVICE[$1]}" || return 1
+	within 10 not is_running "${DEVICE[$1]}"
 }
 
 wgset() { # SPACE WORDS...

@@ -33,7 +33,7 @@ start_daemon() { # what a captured output would hang on
 }
 check "when the daemon's parent is done, TUN and socket are there" start_daemon
 D=$(daemon_pid)
-STARTED+=("$D")
+STARTED+=("$(process_of "$D")")
 check "a second one for the same name fails" status_is 1 inside "$WG" "$IF"
 check "and leaves the first one alone" inside wg show "$IF"
 is_listed() { alone wg show interfaces | grep -qw "$IF"; }

@@ -1,6 +1,7 @@
 # Shared by process_*.sh and uapi_*.sh: namespaces with this process's id in their names, devices started and stopped by
 # pid, and sentences that hold or do not. Source it with the directory of the programs as $1.
 set -uo pipefail
+. "$(dirname "${BASH_SOURCE[0]}")/../support/pids.bash"
 BIN=$(cd "${1:?usage: $0 BIN_DIR}" && pwd) || exit 1
 WG=$BIN/firezone-wg
 SOCKETS=/var/run/wireguard
@@ -12,11 +13,11 @@ STARTED=()
 
 cleanup() {
 	local p n
-	for p in ${STARTED[@]+"${STARTED[@]}"}; do kill -KILL "$p" 2>/dev/null; done
+	for p in ${STARTED[@]+"${STARTED[@]}"}; do end_process KILL "$p"; done
 	for n in "$NS" "$NS2"; do ip netns pids "$n" 2>/dev/null | xargs -r kill -KILL 2>/dev/null; done
 	for n in "$NS" "$NS2"; do ip netns delete "$n" 2>/dev/null; done
 	rm -rf "$WORK"
-	rm -f "$SOCKETS"/*"$$"*.sock
+	rm -f "$SOCKETS"/fzp"$$"{,[a-z]*}.sock
 }
 trap cleanup EXIT
 trap 'exit 130' INT TERM
@@ -68,7 +69,7 @@ start() {
 	local name=${1:-$IF}
 	LOG_LEVEL=verbose ip netns exec "$NS" "$WG" -f "$name" </dev/null >"$WORK/$name.log" 2>&1 &
 	PID=$!
-	STARTED+=("$PID")
+	STARTED+=("$(process_of "$PID")")
 	within 10 inside wg show "$name"
 }
 
@@ -79,6 +80,10 @@ stop() {
 }
 
 finish() {
-	[[ $FAILED -eq 0 ]]
-	exit
+	local log
+	[[ $FAILED -ne 0 ]] || exit 0
+	for log in "$WORK"/*.log; do
+		[[ ! -s $log ]] || echo "$(basename "$log" .log) said last: $(tail -n 5 "$log")"
+	done
+	exit 1
 }

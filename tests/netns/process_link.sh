@@ -29,7 +29,7 @@ s.bind(("0.0.0.0", 7003))
 print(flush=True)
 time.sleep(60)' >"$WORK/taken" &
 TAKER=$!
-STARTED+=("$TAKER")
+STARTED+=("$(process_of "$TAKER")")
 within 5 test -s "$WORK/taken"
 refuses() { inside wg set "$A" listen-port 7003 >"$WORK/refused" 2>&1 || grep "Address already in use" "$WORK/refused"; }
 check "a port in use is refused with the right words" refuses
@@ -92,7 +92,7 @@ within 10 pings
 ip netns exec "$NS2" iperf3 -s -D -I "$WORK/iperf.pid" >/dev/null 2>&1
 inside timeout 20 iperf3 -c 10.5.0.2 -t 10 -P 4 >/dev/null 2>&1 &
 IPERF=$!
-STARTED+=("$IPERF")
+STARTED+=("$(process_of "$IPERF")")
 busy() { [[ $(inside wg show "$A" transfer | cut -f 3) -gt 1000000 ]]; }
 check "traffic flows" within 10 busy
 check "SIGTERM in the middle of it ends one side" stop "$PB"

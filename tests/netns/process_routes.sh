@@ -25,7 +25,7 @@ PA=$PID
 # The other one lives over there.
 LOG_LEVEL=verbose ip netns exec "$NS2" "$WG" -f "$B" </dev/null >"$WORK/$B.log" 2>&1 &
 PB=$!
-STARTED+=("$PB")
+STARTED+=("$(process_of "$PB")")
 within 10 ip netns exec "$NS2" wg show "$B"
 KA=$(wg genkey) KB=$(wg genkey)
 inside wg set "$A" private-key <(echo "$KA") listen-port 1 peer "$(wg pubkey <<<"$KB")" allowed-ips 10.5.0.2/32 endpoint 10.200.0.2:2
