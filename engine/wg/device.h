@@ -34,6 +34,8 @@ struct wg_endpoint {
 	struct fz_addr remote;
 	struct fz_ip local;
 	uint32_t ifindex; /* with local; 0 if none */
+	/* TURN channel through the relay `remote`; 0: none. The device hands it on, the shell writes the header. */
+	uint16_t channel;
 };
 
 struct wg_device_params {
@@ -103,6 +105,16 @@ void wg_peer_clear_source(struct wg_peer *p) FZ_NONNULL(1);
 /* Owner's cookie (firezoned keeps its connection there); NULL at first. */
 void wg_peer_set_user(struct wg_peer *p, void *user) FZ_NONNULL(1);
 void *wg_peer_user(const struct wg_peer *p) FZ_NONNULL(1);
+/*
+ * Its owner decides (Firezone's connections): any inner source is accepted, datagrams never move the endpoint while there
+ * is a way, and a handshake is given up after `initiations` of them (at least 2; 20 by default). For good.
+ */
+void wg_peer_set_managed(struct wg_peer *p, uint32_t initiations) FZ_NONNULL(1);
+/*
+ * Of a managed peer: everything goes there from now on, with that source. NULL: no way; the last endpoint stays until the
+ * next proven handshake message shows another one.
+ */
+void wg_peer_set_way(struct wg_peer *p, const struct wg_endpoint *way) FZ_NONNULL(1);
 /* Wants a session now, whether or not there is traffic (Firezone: after nomination). */
 void wg_peer_start_handshake(struct wg_peer *p, struct fz_now now) FZ_NONNULL(1);
 /* Wipes sessions and handshake; the peer stays. */

@@ -1,6 +1,7 @@
 /* What a caller may ask of one peer: settings, statistics, allowed-IPs. Sessions and timers: peer.c, timers.c. */
 #include <errno.h>
 
+#include "base/assert.h"
 #include "base/ct.h"
 #include "wg/constants.h"
 #include "wg/device.h"
@@ -58,6 +59,8 @@ uint16_t wg_peer_keepalive(const struct wg_peer *p)
 
 void wg_peer_clear_source(struct wg_peer *p)
 {
+	if (p->has_way)
+		return; /* the source is a part of it */
 	p->endpoint.local = (struct fz_ip){ 0 };
 	p->endpoint.ifindex = 0;
 }
@@ -70,6 +73,24 @@ void wg_peer_set_user(struct wg_peer *p, void *user)
 void *wg_peer_user(const struct wg_peer *p)
 {
 	return p->user;
+}
+
+void wg_peer_set_managed(struct wg_peer *p, uint32_t initiations)
+{
+	fz_assert(initiations >= 2);
+	p->is_managed = true;
+	p->max_retransmits = initiations - 2;
+}
+
+void wg_peer_set_way(struct wg_peer *p, const struct wg_endpoint *way)
+{
+	fz_assert(p->is_managed);
+	p->has_way = way != NULL;
+	if (!way)
+		return;
+	p->endpoint = *way;
+	if (p->device->is_up)
+		wg_peer_want_flush(p);
 }
 
 void wg_peer_start_handshake(struct wg_peer *p, struct fz_now now)

@@ -126,7 +126,9 @@ void wg_rx_begin(struct wg_device *d, struct fz_now now, struct wg_rx_train *t)
 static void session_was_used(
 	struct wg_peer *p, struct wg_keypair *k, struct fz_now now, const struct wg_endpoint *from)
 {
-	wg_peer_move_endpoint(p, from);
+	/* A train of relayed datagrams has one source noted for all: only handshakes show a managed peer's. */
+	if (!p->is_managed)
+		wg_peer_move_endpoint(p, from);
 	if (wg_peer_confirm_session(p, k)) {
 		wg_timers_handshake_complete(p, now);
 		wg_peer_want_flush(p);
@@ -142,7 +144,8 @@ static enum wg_drop check_inner(struct wg_device *d, struct wg_peer *p, struct w
 	struct wg_inner inner;
 	if (!wg_inner_parse(fz_span_bytes(plain), &inner) || inner.len > plain.n)
 		return WG_DROP_INNER_INVALID;
-	if (wg_allowedips_find_maybe(&d->allowed, inner.family, inner.src) != &p->allowed)
+	if (!p->is_managed &&
+		wg_allowedips_find_maybe(&d->allowed, inner.family, inner.src) != &p->allowed)
 		return WG_DROP_SOURCE;
 	plain.n = inner.len;
 	if (t->ecn != 0)

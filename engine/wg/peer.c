@@ -23,6 +23,7 @@ struct wg_peer *wg_peer_new_maybe(struct wg_device *d, const uint8_t pub[static 
 	p->device = d;
 	p->secret = secret;
 	p->last_rx = p->last_tx = FZ_NEVER;
+	p->max_retransmits = WG_MAX_RETRANSMITS;
 	memcpy(secret->noise.public, pub, WG_PUBLIC_LEN);
 	wg_cookie_maker_set(&secret->cookie, pub);
 	wg_timers_init(&p->timers);
@@ -84,6 +85,8 @@ void wg_peer_purge_staged(struct wg_peer *p)
 
 void wg_peer_move_endpoint(struct wg_peer *p, const struct wg_endpoint *from)
 {
+	if (p->has_way)
+		return;
 	bool moved = !fz_addr_equal(&p->endpoint.remote, &from->remote);
 	p->endpoint = *from;
 	if (moved)

@@ -37,6 +37,8 @@ struct wg_peer {
 	bool keepalive_waits; /* for a session, like a staged packet without content */
 
 	uint16_t keepalive_seconds;
+	bool is_managed, has_way; /* wg_peer_set_managed */
+	uint32_t max_retransmits;
 	fz_time initiation_allowed; /* 5 s after the last handshake message of ours */
 	fz_time consumption_allowed; /* 20 ms after the last initiation of theirs */
 	fz_wall last_handshake;
@@ -64,7 +66,7 @@ void wg_peer_want_keepalive(struct wg_peer *p) FZ_NONNULL(1);
 /* Sends what waits, if anything does. */
 void wg_peer_want_flush(struct wg_peer *p) FZ_NONNULL(1);
 void wg_peer_purge_staged(struct wg_peer *p) FZ_NONNULL(1);
-/* The authentic source of a message becomes the endpoint. */
+/* The authentic source of a message becomes the endpoint, unless there is a way. */
 void wg_peer_move_endpoint(struct wg_peer *p, const struct wg_endpoint *from) FZ_NONNULL(1, 2);
 
 /* Makes a session of an answered handshake and puts it into its slot. False: no memory, the handshake is wiped. */

@@ -57,7 +57,7 @@ static void give_up(struct wg_peer *p, fz_time now)
 
 static void expire_retransmit(struct wg_peer *p, fz_time now)
 {
-	if (p->timers.n_attempts > WG_MAX_RETRANSMITS) {
+	if (p->timers.n_attempts > p->max_retransmits) {
 		give_up(p, now);
 		return;
 	}
