@@ -333,17 +333,35 @@ static uint32_t handshake_budget(struct fz_lane *l, struct fz_now now)
 	return fz_time_reached(now.at, l->handshakes_from) ? 1 : 0;
 }
 
+static bool next_output(
+	struct fz_lane *l, struct fz_now now, uint32_t *budget, struct wg_output *ret_out)
+{
+	const struct fz_plane_hooks *h = &l->shared->hooks;
+	return wg_device_poll(l->shared->device, now, budget, ret_out) ||
+	       (h->poll && h->poll(h->user, now, ret_out));
+}
+
 static void poll_into_turn(struct fz_lane *l, struct fz_now now, uint32_t *budget)
 {
 	struct wg_output out;
 	while (l->n_slabs < FZ_LANE_SLABS && l->turn.n_sends < FZ_IO_SENDS &&
-		wg_device_poll(l->shared->device, now, budget, &out)) {
+		next_output(l, now, budget, &out)) {
 		uint8_t *slab = l->slabs[l->n_slabs++];
-		memcpy(slab, out.pkt.p, out.pkt.n);
+		uint32_t head = fz_lane_channel_header_len(&out.to);
+		if (head > 0)
+			fz_lane_write_channel_header(&out.to, out.pkt.n, slab);
+		memcpy(slab + head, out.pkt.p, out.pkt.n);
 		l->turn.sends[l->turn.n_sends++] = (struct fz_io_send){
-			.to = out.to, .tos = out.tos, .data = { slab, out.pkt.n }
+			.to = out.to, .tos = out.tos, .data = { slab, head + out.pkt.n }
 		};
 	}
+}
+
+/* When somebody has to speak even if nothing arrives. With the lock. */
+static fz_time deadline_of(const struct fz_lane_shared *s)
+{
+	fz_time at = wg_device_deadline(s->device);
+	return s->hooks.deadline ? fz_time_min(at, s->hooks.deadline(s->hooks.user)) : at;
 }
 
 void fz_lane_poll_device(struct fz_lane *l, struct fz_now now)
@@ -357,7 +375,7 @@ void fz_lane_poll_device(struct fz_lane *l, struct fz_now now)
 			had = budget = handshake_budget(l, now);
 		poll_into_turn(l, now, &budget);
 		more = l->n_slabs == FZ_LANE_SLABS || l->turn.n_sends == FZ_IO_SENDS;
-		l->deadline = s->polled_until = wg_device_deadline(s->device);
+		l->deadline = s->polled_until = deadline_of(s);
 		/* With outputs the next turn does not wait, and this is done again. */
 		atomic_store_explicit(&s->poller_waits, l->turn.n_sends + l->turn.n_writes == 0,
 			memory_order_relaxed);
@@ -385,7 +403,7 @@ static void look_after_device(struct fz_lane *l, struct fz_now now)
 	}
 	pthread_mutex_lock(&l->shared->lock);
 	/* Earlier than the other one sleeps: it would come too late for a timer that this lane has set. */
-	fz_time deadline = wg_device_deadline(l->shared->device);
+	fz_time deadline = deadline_of(l->shared);
 	bool is_due = deadline.ns < l->shared->polled_until.ns &&
 		      atomic_load_explicit(&l->shared->poller_waits, memory_order_relaxed);
 	if (is_due)

@@ -7,6 +7,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+#include "base/endian.h"
 #include "io/backend.h"
 #include "io/crew.h"
 #include "io/plane.h"
@@ -108,5 +109,20 @@ void fz_lane_settle(struct fz_lane *l, struct fz_now now) FZ_NONNULL(1);
 /* May datagrams go to `remote` as a train? */
 bool fz_lane_may_train(const struct fz_lane *l, const struct fz_addr *remote)
 	FZ_NONNULL(1, 2) FZ_MUST_CHECK;
+
+/* What goes in front of a datagram that a relay is to pass on (RFC 8656, 12.4). */
+static inline uint32_t fz_lane_channel_header_len(const struct wg_endpoint *to)
+{
+	return to->channel == 0 ? 0 : 4;
+}
+
+static inline void fz_lane_write_channel_header(
+	const struct wg_endpoint *to, size_t len, uint8_t out[static 4])
+{
+	uint16_t n = (uint16_t)len;
+	fz_be16_store(out, to->channel);
+	fz_be16_store(out + 2, n);
+}
+
 /* A slab, flushing first if all are in use. */
 uint8_t *fz_lane_slab(struct fz_lane *l) FZ_NONNULL(1) FZ_RETURNS_NONNULL;

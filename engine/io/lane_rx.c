@@ -20,10 +20,10 @@ static void cut(struct fz_lane *l, const struct fz_io_datagrams *in, struct wg_r
 	for (size_t at = 0; at < in->len && t->n < WG_TRAIN_MAX; at += step) {
 		size_t left = in->len - at, n = left < step ? left : step;
 		struct fz_span d = { in->buf.p + at, n };
-		if (h->other && !is_wireguard(fz_span_bytes(d)))
-			h->other(h->user, now, &t->from, fz_span_bytes(d));
-		else
-			t->pkt[t->n++] = d;
+		if (h->other && !is_wireguard(fz_span_bytes(d)) &&
+			!h->other(h->user, now, &t->from, &d))
+			continue;
+		t->pkt[t->n++] = d;
 	}
 }
 

@@ -39,7 +39,7 @@ static bool may_follow(
 	const struct fz_io_send *s = &l->turn.sends[t->send];
 	return s->tos == c->tos && len <= t->segment && t->n < TRAIN_SEGMENTS &&
 	       t->len + len <= TRAIN_BYTES && fz_addr_equal(&s->to.remote, &c->to.remote) &&
-	       fz_ip_equal(&s->to.local, &c->to.local);
+	       fz_ip_equal(&s->to.local, &c->to.local) && s->to.channel == c->to.channel;
 }
 
 static void begin_train(
@@ -61,11 +61,14 @@ static void begin_train(
 static void add_packet(struct fz_lane *l, struct train *t, const struct wg_tx_claim *c,
 	const struct fz_split *split, uint32_t i, uint32_t padding)
 {
-	uint32_t plain = fz_split_len(split, i), len = plain + padding + OVERHEAD;
+	uint32_t plain = fz_split_len(split, i), message = plain + padding + OVERHEAD;
+	uint32_t head = fz_lane_channel_header_len(&c->to), len = head + message;
 	if (!may_follow(l, t, c, len))
 		begin_train(l, t, c, len);
 	struct fz_io_send *s = &l->turn.sends[t->send];
-	uint8_t *at = s->data.p + t->len;
+	uint8_t *at = s->data.p + t->len + head;
+	if (head > 0)
+		fz_lane_write_channel_header(&c->to, message, s->data.p + t->len);
 	wg_tx_header(c, i, at);
 	fz_split_write(split, i, at + HEADER_LEN);
 	memset(at + HEADER_LEN + plain, 0, padding);
@@ -104,15 +107,16 @@ static void stage(
 	}
 }
 
-static void answer_unreachable(struct fz_lane *l, const struct fz_split *split, struct fz_now now)
+/* Room for an answer to the TUN; empty: one a turn is enough, they are rate-limited anyway. */
+static struct fz_span answer_room(struct fz_lane *l)
 {
-	if (l->turn.n_writes >= FZ_IO_WRITES || l->icmp_iov[0].iov_len > 0)
-		return; /* one answer a turn: they are rate-limited anyway */
+	bool is_full = l->turn.n_writes >= FZ_IO_WRITES || l->icmp_iov[0].iov_len > 0;
+	return fz_span_of(l->icmp + FZ_VNET_HDR_LEN, is_full ? 0 : WG_ICMP_MAX);
+}
+
+static void queue_answer(struct fz_lane *l, size_t n)
+{
 	uint8_t *out = l->icmp + FZ_VNET_HDR_LEN;
-	size_t n = wg_icmp_unreachable(
-		l->shared->device, now.at, split->packet, fz_span_of(out, WG_ICMP_MAX));
-	if (n == 0)
-		return;
 	bool has_vnet = (l->shared->tun_caps & FZ_COALESCE_VNET) != 0;
 	l->icmp_iov[0] = has_vnet ? (struct iovec){ l->icmp, FZ_VNET_HDR_LEN + n }
 				  : (struct iovec){ out, n };
@@ -121,13 +125,13 @@ static void answer_unreachable(struct fz_lane *l, const struct fz_split *split, 
 	};
 }
 
-static enum wg_drop claim(
-	struct fz_lane *l, const struct fz_split *split, struct fz_now now, struct wg_tx_claim *ret)
+static void answer_unreachable(struct fz_lane *l, const struct fz_split *split, struct fz_now now)
 {
-	const struct fz_plane_hooks *h = &l->shared->hooks;
-	if (h->claim)
-		return h->claim(h->user, now, split->packet, split->n, ret);
-	return wg_tx_claim(l->shared->device, now, split->packet, split->n, ret);
+	struct fz_span out = answer_room(l);
+	size_t n =
+		out.n == 0 ? 0 : wg_icmp_unreachable(l->shared->device, now.at, split->packet, out);
+	if (n > 0)
+		queue_answer(l, n);
 }
 
 static bool split_frame(struct fz_lane *l, const struct fz_io_frame *f, struct fz_split *ret)
@@ -138,21 +142,59 @@ static bool split_frame(struct fz_lane *l, const struct fz_io_frame *f, struct f
 	       FZ_SPLIT_OK;
 }
 
+static bool claim_by_allowed_ip(
+	struct fz_lane *l, const struct fz_split *split, struct fz_now now, struct wg_tx_claim *ret)
+{
+	switch ((int)wg_tx_claim(l->shared->device, now, split->packet, split->n, ret)) {
+	case WG_KEEP: return true;
+	case WG_DROP_STAGE: stage(l, split, ret->peer, now); return false;
+	case WG_DROP_NO_PEER:
+	case WG_DROP_NO_ENDPOINT: answer_unreachable(l, split, now); return false;
+	default: return false;
+	}
+}
+
+/* The hook sees a complete packet, so that it can keep it or answer it. */
+static bool claim_by_hook(
+	struct fz_lane *l, const struct fz_split *split, struct fz_now now, struct wg_tx_claim *ret)
+{
+	const struct fz_plane_hooks *h = &l->shared->hooks;
+	struct fz_bytes first = split->packet;
+	struct fz_span room = answer_room(l);
+	size_t n = 0;
+	if (!fz_split_is_whole(split)) {
+		fz_split_write(split, 0, l->scratch);
+		first = fz_bytes_of(l->scratch, fz_split_len(split, 0));
+	}
+	switch (h->outbound(h->user, now, first, split->n, room, ret, &n)) {
+	case FZ_PLANE_CARRY: return true;
+	case FZ_PLANE_STAGE: stage(l, split, ret->peer, now); break;
+	case FZ_PLANE_HELD:
+		for (uint32_t i = 1; i < split->n; i++) {
+			fz_split_write(split, i, l->scratch);
+			h->hold(h->user, now, fz_bytes_of(l->scratch, fz_split_len(split, i)));
+		}
+		break;
+	case FZ_PLANE_ANSWER:
+		if (n > 0 && n <= room.n)
+			queue_answer(l, n);
+		break;
+	case FZ_PLANE_REFUSE: break;
+	}
+	return false;
+}
+
 /* Under the lock: who gets it, and with which counters. False: nothing to carry. */
 static bool place(struct fz_lane *l, const struct fz_split *split, struct fz_now now,
 	struct fz_lane_claim *ret, uint32_t ret_padding[2])
 {
 	*ret = (struct fz_lane_claim){ .send = FZ_LANE_NO_SEND };
-	switch ((int)claim(l, split, now, &ret->claim)) {
-	case WG_KEEP:
-		ret_padding[0] = wg_tx_padding(l->shared->device, split->first_len);
-		ret_padding[1] = wg_tx_padding(l->shared->device, split->last_len);
-		return true;
-	case WG_DROP_STAGE: stage(l, split, ret->claim.peer, now); return false;
-	case WG_DROP_NO_PEER:
-	case WG_DROP_NO_ENDPOINT: answer_unreachable(l, split, now); return false;
-	default: return false;
-	}
+	if (l->shared->hooks.outbound ? !claim_by_hook(l, split, now, &ret->claim)
+				      : !claim_by_allowed_ip(l, split, now, &ret->claim))
+		return false;
+	ret_padding[0] = wg_tx_padding(l->shared->device, split->first_len);
+	ret_padding[1] = wg_tx_padding(l->shared->device, split->last_len);
+	return true;
 }
 
 void fz_lane_transmit(struct fz_lane *l, struct fz_now now)

@@ -19,20 +19,35 @@
 
 struct fz_plane;
 
+enum fz_plane_outbound {
+	FZ_PLANE_CARRY, /* claimed */
+	FZ_PLANE_STAGE, /* wg_tx_stage for claim.peer */
+	FZ_PLANE_HELD, /* kept by the hook: further packets of the frame go to `hold` */
+	FZ_PLANE_ANSWER, /* *ret_len bytes of `out` go to the TUN */
+	FZ_PLANE_REFUSE,
+};
+
 /*
- * What firezoned adds; firezone-wg has none. Both are called with the device locked, once per train or per datagram
- * that is not WireGuard, from a data thread, and must not block.
+ * What a node adds (daemon/node.h); firezone-wg has none. Each may be NULL; all are called with the device locked, from a
+ * data thread, and must not block.
  */
 struct fz_plane_hooks {
 	void *user;
-	/* A datagram whose first bytes are not a WireGuard message (STUN, TURN channel data). */
-	void (*other)(void *user, struct fz_now now, const struct wg_endpoint *from,
-		struct fz_bytes datagram);
-	/* Instead of wg_tx_claim: route by Resource. Same verdicts. */
-	enum wg_drop (*claim)(void *user, struct fz_now now, struct fz_bytes inner, uint32_t n,
-		struct wg_tx_claim *ret_claim);
+	/*
+	 * A datagram whose first bytes are not a WireGuard message (STUN, TURN channel data). True: *datagram is now the
+	 * WireGuard message that was in it, to be received with the others of its train.
+	 */
+	bool (*other)(void *user, struct fz_now now, const struct wg_endpoint *from,
+		struct fz_span *datagram);
+	/* Instead of wg_tx_claim: for n packets of one flow, given the first one, complete. */
+	enum fz_plane_outbound (*outbound)(void *user, struct fz_now now, struct fz_bytes packet,
+		uint32_t n, struct fz_span out, struct wg_tx_claim *ret_claim, size_t *ret_len);
+	void (*hold)(void *user, struct fz_now now, struct fz_bytes packet);
 	/* After wg_rx_finish: may turn kept packets into drops by setting inner[i].n = 0. */
 	void (*filter)(void *user, struct fz_now now, struct wg_rx_train *t);
+	/* What is to be sent beside the device's own datagrams, like wg_device_poll and wg_device_deadline. */
+	bool (*poll)(void *user, struct fz_now now, struct wg_output *ret_out);
+	fz_time (*deadline)(void *user);
 };
 
 struct fz_plane_params {

@@ -64,5 +64,11 @@ static inline uint32_t fz_split_len(const struct fz_split *s, uint32_t i)
 	return i + 1 < s->n ? s->first_len : s->last_len;
 }
 
+/* True if `packet` is the one packet there is, with its checksum finished. */
+static inline bool fz_split_is_whole(const struct fz_split *s)
+{
+	return s->n == 1 && s->csum_at == 0;
+}
+
 /* Writes packet i, complete, to dst: fz_split_len bytes, not overlapping the frame. */
 void fz_split_write(const struct fz_split *s, uint32_t i, uint8_t *dst) FZ_NONNULL(1, 3);

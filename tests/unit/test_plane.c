@@ -419,15 +419,16 @@ struct seen {
 	_Atomic uint32_t n_filtered;
 };
 
-static void note_other(
-	void *user, struct fz_now now, const struct wg_endpoint *from, struct fz_bytes datagram)
+static bool note_other(
+	void *user, struct fz_now now, const struct wg_endpoint *from, struct fz_span *datagram)
 {
 	struct seen *s = user;
 	(void)now;
-	s->len = datagram.n;
+	s->len = datagram->n;
 	s->port = from->remote.port;
 	uint64_t one = 1;
 	CHECK(write(s->event, &one, sizeof(one)) == sizeof(one));
+	return false;
 }
 
 /* Drops what is longer than 100 bytes. */
