@@ -47,7 +47,7 @@ def ask_all(path, uid, groups):
             stream, outcomes = 1, []
             for rule in fz.methods():
                 fds = [os.memfd_create("m")] if rule["fd"] != "NO_FD" and rule["served"] else []
-                connection.send(fz.call(stream, rule["id"], credit=8), fds)
+                connection.send(fz.call(stream, rule["id"], credit=256), fds)
                 if rule["name"] == "Session.Watch":  # a stream without an end: the first message is the answer
                     envelope = connection.read()
                     outcome = fz.error_name(fz.fields(envelope[6][0])[1][0]) if 6 in envelope else "OK"
