@@ -188,7 +188,7 @@ int gw_health_new(
 
 uint16_t gw_health_port(const struct gw_health *h)
 {
-	struct sockaddr_storage ss;
+	struct sockaddr_storage ss = { .ss_family = AF_UNSPEC };
 	socklen_t len = sizeof(ss);
 	if (getsockname(h->fd, (struct sockaddr *)&ss, &len) != 0)
 		return 0;

@@ -19,13 +19,12 @@
 
 static const char *const explanations[GW_TOKEN_PROBLEM_COUNT_] = {
 	[GW_TOKEN_OK] = "",
-	[GW_TOKEN_NONE] = "there is no token: create one for a site in the portal, and give it as "
-			  "the systemd credential FIREZONE_TOKEN, in the file "
-			  "/etc/firezone/gateway-token (mode 0600) or in FIREZONE_TOKEN",
+	[GW_TOKEN_NONE] = ("there is no token: create one for a site in the portal, and give it as "
+			   "the systemd credential FIREZONE_TOKEN, in the file "
+			   "/etc/firezone/gateway-token (mode 0600) or in FIREZONE_TOKEN"),
 	[GW_TOKEN_UNREADABLE] = "the token cannot be read",
 	[GW_TOKEN_NOT_A_FILE] = "the token's path must name a plain file, not a link",
-	[GW_TOKEN_OWNER] = "the token's file must belong to root or to the user the gateway runs "
-			   "as",
+	[GW_TOKEN_OWNER] = "the token's file must belong to root or to the gateway's user",
 	[GW_TOKEN_MODE] = "the token's file may be read by its owner alone: chmod 0600",
 	[GW_TOKEN_MALFORMED] = "the token is empty, too long, or has white space inside",
 };

@@ -1,6 +1,7 @@
 /* What firezone-gateway is told and tells: options, token, health answers, settings, routes. No network. */
 #include <errno.h>
 #include <fcntl.h>
+#include <ftw.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -373,11 +374,22 @@ static void make_root(void)
 	put_setting("net/ipv6/conf/all/forwarding", "0\n");
 }
 
+static int remove_one(const char *path, const struct stat *st, int type, struct FTW *at)
+{
+	(void)st;
+	(void)type;
+	(void)at;
+	return remove(path);
+}
+
+static void remove_tree(const char *path)
+{
+	CHECK_INT(nftw(path, remove_one, 8, FTW_DEPTH | FTW_PHYS), 0);
+}
+
 static void remove_root(void)
 {
-	char command[128];
-	snprintf(command, sizeof(command), "rm -rf '%s'", root);
-	CHECK_INT(system(command), 0);
+	remove_tree(root);
 }
 
 struct told {
@@ -434,9 +446,9 @@ TEST(gateway_forward, what_may_not_be_set_is_asked_for_by_name)
 TEST(gateway_forward, a_kernel_without_ipv6_needs_nothing_of_it)
 {
 	make_root();
-	char command[128];
-	snprintf(command, sizeof(command), "rm -rf '%s/net/ipv6'", root);
-	CHECK_INT(system(command), 0);
+	char path[128];
+	snprintf(path, sizeof(path), "%s/net/ipv6", root);
+	remove_tree(path);
 	struct told told = { 0 };
 	CHECK_INT(gw_forward_ensure(root, "gw", tell, &told), 0);
 	CHECK_UINT(told.n, 0);
