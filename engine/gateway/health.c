@@ -188,11 +188,14 @@ int gw_health_new(
 
 uint16_t gw_health_port(const struct gw_health *h)
 {
-	struct sockaddr_storage ss = { .ss_family = AF_UNSPEC };
-	socklen_t len = sizeof(ss);
-	if (getsockname(h->fd, (struct sockaddr *)&ss, &len) != 0)
+	union {
+		struct sockaddr any;
+		struct sockaddr_in in;
+		struct sockaddr_in6 in6;
+	} a = { 0 };
+
+	socklen_t len = sizeof(a);
+	if (getsockname(h->fd, &a.any, &len) != 0)
 		return 0;
-	if (ss.ss_family == AF_INET)
-		return ntohs(((const struct sockaddr_in *)(const void *)&ss)->sin_port);
-	return ntohs(((const struct sockaddr_in6 *)(const void *)&ss)->sin6_port);
+	return ntohs(a.any.sa_family == AF_INET ? a.in.sin_port : a.in6.sin6_port);
 }
