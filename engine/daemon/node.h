@@ -28,7 +28,7 @@
 #define FZ_NODE_PORT 52'625
 #define FZ_NODE_MTU  1280
 
-struct fz_node;
+struct fz_node_tunnel; /* not fz_node: that is a list's */
 /*
  * One connection. Made by fz_node_upsert, and the same pointer until fz_node_remove or fz_node_reset, also while the
  * connection is replaced or has failed: take it out of what hooks read first, then remove.
@@ -110,45 +110,46 @@ struct fz_node_params { /* strings are copied */
 };
 
 /* Stops first; accepts NULL. */
-void fz_node_free(struct fz_node *n);
+void fz_node_free(struct fz_node_tunnel *n);
 /*
  * Makes TUN (down, without addresses: daemon/host.h gives it those), key and sockets; no thread yet. 0, -EBUSY (another process has
  * the interface), -EPERM, -ENOENT (no /dev/net/tun), -EINVAL, -ENOMEM and what opening said.
  */
-int fz_node_new(const struct fz_node_params *params, struct fz_node **ret_node)
+int fz_node_new(const struct fz_node_params *params, struct fz_node_tunnel **ret_node)
 	FZ_NONNULL(1, 2) FZ_MUST_CHECK;
 /* Starts the data threads. 0 or negative errno: an I/O backend or AEAD that was asked for by name is barred. */
-int fz_node_start(struct fz_node *n) FZ_NONNULL(1) FZ_MUST_CHECK;
+int fz_node_start(struct fz_node_tunnel *n) FZ_NONNULL(1) FZ_MUST_CHECK;
 /* Ends them, and gives allocations back to the relays. Say goodbye before. Connections and relays are gone. */
-void fz_node_stop(struct fz_node *n) FZ_NONNULL(1);
+void fz_node_stop(struct fz_node_tunnel *n) FZ_NONNULL(1);
 /*
  * New keys and new sockets; every connection is gone without a word (clear what hooks read before), relays start anew. For
  * a changed network and for whoever asks. 0 or negative errno: no socket can be had; try again.
  */
-int fz_node_reset(struct fz_node *n) FZ_NONNULL(1) FZ_MUST_CHECK;
+int fz_node_reset(struct fz_node_tunnel *n) FZ_NONNULL(1) FZ_MUST_CHECK;
 
 /* Readable when fz_node_process has something to do. */
-int fz_node_fd(const struct fz_node *n) FZ_NONNULL(1);
-void fz_node_process(struct fz_node *n) FZ_NONNULL(1);
+int fz_node_fd(const struct fz_node_tunnel *n) FZ_NONNULL(1);
+void fz_node_process(struct fz_node_tunnel *n) FZ_NONNULL(1);
 
-uint32_t fz_node_ifindex(const struct fz_node *n) FZ_NONNULL(1);
-const char *fz_node_interface(const struct fz_node *n) FZ_NONNULL(1);
-uint16_t fz_node_port(const struct fz_node *n) FZ_NONNULL(1);
+uint32_t fz_node_ifindex(const struct fz_node_tunnel *n) FZ_NONNULL(1);
+const char *fz_node_interface(const struct fz_node_tunnel *n) FZ_NONNULL(1);
+uint16_t fz_node_port(const struct fz_node_tunnel *n) FZ_NONNULL(1);
 /* Ours, for the portal. Changes with fz_node_reset alone. */
-void fz_node_public_key(const struct fz_node *n, uint8_t ret_key[static FZ_KEY_LEN]) FZ_NONNULL(1);
+void fz_node_public_key(const struct fz_node_tunnel *n, uint8_t ret_key[static FZ_KEY_LEN])
+	FZ_NONNULL(1);
 
 /* Around changes of what hooks read. Not recursive; keep it short: no data moves meanwhile. */
-void fz_node_lock(struct fz_node *n) FZ_NONNULL(1);
-void fz_node_unlock(struct fz_node *n) FZ_NONNULL(1);
+void fz_node_lock(struct fz_node_tunnel *n) FZ_NONNULL(1);
+void fz_node_unlock(struct fz_node_tunnel *n) FZ_NONNULL(1);
 /* For hooks alone (lock held, any thread): has ops.rung called on the control thread, e.g. because an event waits. */
-void fz_node_ring(struct fz_node *n) FZ_NONNULL(1);
+void fz_node_ring(struct fz_node_tunnel *n) FZ_NONNULL(1);
 
 /* ---- relays and connections ------------------------------------------------------------------------------------ */
 
 /* New, changed, or known: then asked at once whether it still lives. As fz_paths_set_relay. */
-int fz_node_set_relay(struct fz_node *n, const struct fz_paths_relay *relay)
+int fz_node_set_relay(struct fz_node_tunnel *n, const struct fz_paths_relay *relay)
 	FZ_NONNULL(1, 2) FZ_MUST_CHECK;
-void fz_node_remove_relay(struct fz_node *n, const char *id) FZ_NONNULL(1, 2);
+void fz_node_remove_relay(struct fz_node_tunnel *n, const char *id) FZ_NONNULL(1, 2);
 
 /*
  * What an authorization asks for: as fz_paths_upsert, with its enum fz_paths_upsert as result, and the handle. KEPT: the
@@ -156,21 +157,22 @@ void fz_node_remove_relay(struct fz_node *n, const char *id) FZ_NONNULL(1, 2);
  * portal `no_relays`); -EADDRINUSE: another connection has this public key, or it is ours; -EINVAL, -ENOMEM, FZ_ERR_LIMIT.
  * `is_controlling` is true at a client towards a gateway.
  */
-int fz_node_upsert(struct fz_node *n, const struct fz_conn_params *params,
+int fz_node_upsert(struct fz_node_tunnel *n, const struct fz_conn_params *params,
 	struct fz_node_peer **ret_peer) FZ_NONNULL(1, 2, 3) FZ_MUST_CHECK;
-struct fz_node_peer *fz_node_find_maybe(struct fz_node *n, const char *id) FZ_NONNULL(1, 2);
+struct fz_node_peer *fz_node_find_maybe(struct fz_node_tunnel *n, const char *id) FZ_NONNULL(1, 2);
 /* Takes it down without a word (goodbye is a packet: send it before). The handle is dead. No connection: no effect. */
-void fz_node_remove(struct fz_node *n, const char *id) FZ_NONNULL(1, 2);
+void fz_node_remove(struct fz_node_tunnel *n, const char *id) FZ_NONNULL(1, 2);
 /* As the other side signalled it; nonsense and candidates for unknown connections are ignored. */
-void fz_node_add_candidate(struct fz_node *n, const char *id, const char *text) FZ_NONNULL(1, 2, 3);
-void fz_node_remove_candidate(struct fz_node *n, const char *id, const char *text)
+void fz_node_add_candidate(struct fz_node_tunnel *n, const char *id, const char *text)
+	FZ_NONNULL(1, 2, 3);
+void fz_node_remove_candidate(struct fz_node_tunnel *n, const char *id, const char *text)
 	FZ_NONNULL(1, 2, 3);
 
 /*
  * An IP packet to a peer: control packets, packets that were held, goodbye. With a session it has left when this returns;
  * without, it waits for one (128, the oldest gives way).
  */
-void fz_node_send(struct fz_node *n, struct fz_node_peer *peer, struct fz_bytes inner)
+void fz_node_send(struct fz_node_tunnel *n, struct fz_node_peer *peer, struct fz_bytes inner)
 	FZ_NONNULL(1, 2);
 
 /* The owner's pointer, for hooks; any thread with the lock, or the control thread. NULL at first. */
@@ -192,7 +194,7 @@ struct fz_node_peer_stats {
 	fz_wall last_handshake; /* ns 0: none yet */
 };
 
-void fz_node_peer_stats(struct fz_node *n, const struct fz_node_peer *peer,
+void fz_node_peer_stats(struct fz_node_tunnel *n, const struct fz_node_peer *peer,
 	struct fz_node_peer_stats *ret) FZ_NONNULL(1, 2, 3);
 
 struct fz_node_stats {
@@ -204,8 +206,8 @@ struct fz_node_stats {
 	unsigned threads;
 };
 
-void fz_node_stats(struct fz_node *n, struct fz_node_stats *ret) FZ_NONNULL(1, 2);
+void fz_node_stats(struct fz_node_tunnel *n, struct fz_node_stats *ret) FZ_NONNULL(1, 2);
 /* The i-th relay; false behind the last. *ret_info->id is copied to ret_id. */
-bool fz_node_relay_info(struct fz_node *n, size_t i, struct fz_paths_relay_info *ret_info,
+bool fz_node_relay_info(struct fz_node_tunnel *n, size_t i, struct fz_paths_relay_info *ret_info,
 	char ret_id[static FZ_CONN_ID_LEN]) FZ_NONNULL(1, 3, 4);
 const char *fz_node_failure_name(enum fz_node_failure why) FZ_RETURNS_NONNULL;
