@@ -172,7 +172,7 @@ TEST(gateway_token, the_variable_comes_first_and_is_wiped)
 	CHECK_STR(t.text, "from-env");
 	CHECK_STR(source, "environment");
 	CHECK(getenv("FIREZONE_TOKEN") == NULL);
-	CHECK_INT(lies_at[1], 0);
+	CHECK(lies_at && lies_at[1] == 0);
 	remove_dir();
 }
 
