@@ -126,5 +126,10 @@ void fz_config_write(struct fz_writer *w, const char *key, const char *value)
 {
 	size_t n = strlen(value);
 	bool is_quoted = n == 0 || is_blank(value[0]) || is_blank(value[n - 1]) || value[0] == '"';
-	fz_writer_format(w, is_quoted ? "%s = \"%s\"" : "%s = %s", key, value);
+	struct fz_bytes quote = fz_bytes_of_str(is_quoted ? "\"" : "");
+	fz_writer_bytes(w, fz_bytes_of_str(key));
+	fz_writer_bytes(w, fz_bytes_of_str(" = "));
+	fz_writer_bytes(w, quote);
+	fz_writer_bytes(w, fz_bytes_of(value, n));
+	fz_writer_bytes(w, quote);
 }

@@ -1,4 +1,7 @@
 # firezoned: its pure parts and its readers of files as unit tests; the program itself in namespaces of each test's own.
+fz_test(daemon_config SOURCES ${CMAKE_CURRENT_LIST_DIR}/test_daemon_config.c DEPS fz::config)
+fz_test(daemon_files SOURCES ${CMAKE_CURRENT_LIST_DIR}/test_daemon_files.c DEPS fz::daemon)
+
 find_package(Python3 COMPONENTS Interpreter)
 function(fz_daemon_python name)
   if(NOT Python3_FOUND)
