@@ -18,7 +18,9 @@
 #include "base/time.h"
 #include "control/portal.h"
 #include "control/reason.h"
+#include "crypto/aead.h"
 #include "daemon/host.h"
+#include "io/backend.h"
 
 struct fz_session;
 
@@ -61,6 +63,10 @@ struct fz_session_params { /* strings are copied */
 	const char *ca_file, *proxy, *no_proxy; /* as in control/io/link.h; NULL: none */
 	bool allow_insecure;
 	const char *interface; /* NULL: fz_host_client.interface */
+	const char *hosts_file, *resolv_conf; /* as in control/io/link.h; NULL: those in /etc */
+	enum fz_io_kind io;
+	enum fz_aead_kind aead;
+	unsigned threads; /* 0: from the CPUs */
 	const char *state_dir; /* where choices are kept; NULL: they are not */
 	struct fz_host *host; /* borrowed; outlives the session */
 	const bool *
@@ -83,7 +89,7 @@ int fz_session_reset(struct fz_session *s) FZ_NONNULL(1) FZ_MUST_CHECK;
 
 /* Kept on disk at once; 0 or why it could not be kept (it holds until the end of the session all the same). */
 int fz_session_set_internet(struct fz_session *s, bool on) FZ_NONNULL(1) FZ_MUST_CHECK;
-/* -ENOENT: no such resource; -EPERM: its administrator does not let it be switched off. */
+/* A choice of this device alone, kept likewise. -ENOENT: no such resource. That of the Internet Resource is the one above. */
 int fz_session_set_resource(struct fz_session *s, const char *id_or_name, bool on)
 	FZ_NONNULL(1, 2) FZ_MUST_CHECK;
 

@@ -54,7 +54,7 @@ struct fz_session_resource {
 	const char *id, *name, *address, *description; /* "" if none */
 	enum fz_session_type type;
 	enum fz_session_reach reach;
-	bool is_enabled, can_be_disabled;
+	bool is_enabled; /* here, by the user's choice */
 	uint32_t n_sites;
 	const struct fz_session_site *sites;
 	const char *gateway; /* id of the one it goes to; "": none yet */

@@ -139,6 +139,19 @@ class Portal:
         writer.write(f"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
                      f"Sec-WebSocket-Accept: {accept}\r\n\r\n".encode())
 
+        def script(name):
+            """The pushes of a file [[event, payload], ...]; "!close" among them ends the connection."""
+            try:
+                with open(path(name)) as f:
+                    pushes = json.load(f)
+            except OSError:
+                return False
+            for event, payload in pushes:
+                if event == "!close":
+                    return True
+                push(event, payload)
+            return False
+
         def push(event, payload, topic="client", ref=None):
             writer.write(ws_frame(1, json.dumps({"topic": topic, "event": event, "payload": payload, "ref": ref}).encode()))
 
@@ -161,10 +174,19 @@ class Portal:
                 if word == "many":
                     for i in range(2000):
                         push("one", {"i": i})
+                if word == "script" and script("on_join_%d" % Portal.seen):
+                    await writer.drain()
+                    return
                 if word == "expired":
                     push("disconnect", {"reason": "token_expired"})
             elif m["topic"] == "phoenix":
                 push("phx_reply", {"status": "ok", "response": {}}, topic="phoenix", ref=m["ref"])
+            elif word == "script":
+                with open(path("heard"), "a") as f:
+                    f.write(json.dumps([m["event"], m["payload"]], separators=(",", ":")) + "\n")
+                if script("on_" + m["event"]):
+                    await writer.drain()
+                    return
             else:
                 push("echo", {"event": m["event"], "payload": m["payload"], "n": Portal.seen, "keys": Portal.keys})
             await writer.drain()
