@@ -26,7 +26,7 @@ static struct fz_session_tunnel *last;
 static char log_text[8192], told[8192];
 static int authorized_result, made_result;
 
-__attribute__((format(printf, 1, 2))) static void note(const char *fmt, ...)
+FZ_PRINTF(1, 2) static void note(const char *fmt, ...)
 {
 	va_list args;
 	size_t n = strlen(log_text);

@@ -143,16 +143,6 @@ static void on_changed(void *user, bool moved)
 	n->moved |= moved;
 }
 
-static void run(const char *command)
-{
-	char line[256];
-	snprintf(line, sizeof(line), "%s 2>/dev/null", command);
-	FILE *p = popen(line, "r");
-	CHECK(p);
-	if (pclose(p) != 0)
-		TEST_SKIP("ip(8) cannot do this here");
-}
-
 TEST(netwatch, tells_a_move_from_a_change_and_finds_attached_networks)
 {
 	WORLD(w, "plain:80");
@@ -163,8 +153,10 @@ TEST(netwatch, tells_a_move_from_a_change_and_finds_attached_networks)
 	CHECK_UINT(fz_netwatch_attached(watch, &routes), 0);
 	CHECK(!fz_netwatch_has_way_out(watch));
 
-	run("ip link add d0 type veth peer name d1 && ip link set d0 up && ip link set d1 up && ip "
-	    "addr add 192.0.2.1/24 dev d0");
+	world_ip("link add d0 type veth peer name d1");
+	world_ip("link set d0 up");
+	world_ip("link set d1 up");
+	world_ip("addr add 192.0.2.1/24 dev d0");
 	world_run_until(&w, &seen.changed);
 	while (fz_netwatch_attached(watch, &routes) == 0) { /* a burst may be seen in two parts */
 		seen.changed = false;
@@ -177,11 +169,11 @@ TEST(netwatch, tells_a_move_from_a_change_and_finds_attached_networks)
 		found |= routes[i].to.bits == 24 && routes[i].to.ip.b[0] == 192;
 	CHECK(found);
 
-	run("ip route add default via 192.0.2.254 dev d0");
+	world_ip("route add default via 192.0.2.254 dev d0");
 	world_run_until(&w, &seen.moved);
 	CHECK(fz_netwatch_has_way_out(watch));
 	seen = (struct noticed){ 0 };
-	run("ip addr add 192.0.2.7/24 dev d0");
+	world_ip("addr add 192.0.2.7/24 dev d0");
 	world_run_until(&w, &seen.moved);
 	fz_netwatch_free(watch);
 }

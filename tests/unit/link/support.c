@@ -94,6 +94,19 @@ void world_start(struct world *w, const char *const *modes)
 	spawn_servers(w, modes);
 }
 
+void world_ip(const char *words)
+{
+	char copy[256], *argv[32] = { (char[]){ "ip" } }, *rest = copy;
+	pid_t pid;
+	int status = -1;
+	snprintf(copy, sizeof(copy), "%s", words);
+	for (size_t n = 1; n < FZ_ARRAY_LEN(argv) - 1 && rest; n++)
+		argv[n] = strsep(&rest, " ");
+	if (posix_spawnp(&pid, "ip", NULL, NULL, argv, environ) != 0 ||
+		waitpid(pid, &status, 0) != pid || status != 0)
+		TEST_SKIP("ip(8) cannot do this here");
+}
+
 static void remove_dir(const char *dir)
 {
 	char *argv[] = { (char[]){ "rm" }, (char[]){ "-rf" }, NULL, NULL };

@@ -30,3 +30,5 @@ void world_run_until(struct world *w, const bool *happened);
 /* A file in the world's directory: its bytes as text, "" if it is not there. */
 void world_read(const struct world *w, const char *name, char *ret, size_t cap);
 void world_write(const char *path, const char *text);
+/* Runs ip(8) with these words; skips the test where it cannot do that. */
+void world_ip(const char *words);
