@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Runs the scenarios in network namespaces: every *.sh here that is one, several side by side, since they mostly wait.
 #   run.sh BIN_DIR [PATTERN]      FZ_NETNS_JOBS: how many at once (default: two per CPU)
-# One line per scenario (ok, FAIL or skip, seconds, name), the end of a failed one's output, and a closing line with counts.
+# One line per scenario (ok, FAIL or skip, seconds, name), the heart and the end of a failed one's output, and a closing line with counts.
 # A scenario is given BIN_DIR, exits 0, 77 (skipped, the last line says why) or anything else. With CI=true a skip is a failure
 # unless its reason starts with "allowed:".
 set -euo pipefail
@@ -40,7 +40,10 @@ run_one() { # SCRIPT
 		printf '\n'
 		[[ $word != FAIL ]] || {
 			printf '      exit status %d\n' "$status"
-			tail -n 40 "$WORK/$name.log" | sed 's/^/      | /'
+			# What failed and what the devices said of it, then the end.
+			grep -E 'FAIL|said last' -A 3 "$WORK/$name.log" | head -n 40 | sed 's/^/      | /'
+			printf '      ...\n'
+			tail -n 20 "$WORK/$name.log" | sed 's/^/      | /'
 		}
 	} >"$WORK/$name.line"
 	cat "$WORK/$name.line"
