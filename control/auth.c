@@ -224,6 +224,8 @@ enum fzp_callback_verdict fzp_sign_in_finish(
 	enum fzp_callback_verdict v = take_query(url, list, FZ_ARRAY_LEN(list));
 	if (v != FZP_CALLBACK_OK)
 		return v;
+	if (out.token.text[HEX_LEN] == '\0') /* the nonce alone is no token */
+		return FZP_CALLBACK_MISSING;
 	if (!s->is_pending)
 		return FZP_CALLBACK_NOT_EXPECTED;
 	if (strlen(state) != HEX_LEN || !fz_ct_equal(state, s->state, HEX_LEN)) {

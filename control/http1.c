@@ -126,7 +126,7 @@ static bool take_status(struct fz_bytes line, struct fzp_head *h)
 
 enum fzp_head_verdict fzp_head_parse(struct fz_bytes in, struct fzp_head *ret_head)
 {
-	const uint8_t *end = memmem(in.p, in.n, "\r\n\r\n", 4);
+	const uint8_t *end = in.n > 0 ? memmem(in.p, in.n, "\r\n\r\n", 4) : NULL;
 	if (!end)
 		return in.n >= FZP_HEAD_MAX ? FZP_HEAD_BAD : FZP_HEAD_MORE;
 	size_t len = (size_t)(end - in.p) + 4;

@@ -74,6 +74,7 @@ TEST(sign_in, each_malformed_callback_is_refused_for_its_own_reason_and_the_requ
 		{ START "/path?state=a", FZP_CALLBACK_NOT_OURS },
 		{ START, FZP_CALLBACK_MISSING },
 		{ START "?state=a&fragment=b&account_slug=c", FZP_CALLBACK_MISSING },
+		{ START "?state=a&fragment=&account_slug=c&actor_name=d", FZP_CALLBACK_MISSING },
 		{ START "?state=a&state=a&fragment=b&account_slug=c&actor_name=d",
 			FZP_CALLBACK_REPEATED },
 		{ START "?state=%zz&fragment=b&account_slug=c&actor_name=d",
