@@ -182,12 +182,12 @@ const char *fz_node_peer_id(const struct fz_node_peer *peer) FZ_NONNULL(1) FZ_RE
 
 /* ---- for people ------------------------------------------------------------------------------------------------- */
 
-enum fz_node_path { FZ_NODE_NO_PATH, FZ_NODE_DIRECT, FZ_NODE_RELAYED };
+enum fz_node_path { FZ_NODE_NO_PATH, FZ_NODE_DIRECT, FZ_NODE_RELAYED /* by either side's relay */ };
 
 struct fz_node_peer_stats {
 	enum fz_node_path path;
 	struct fz_addr remote; /* the other side's as our last hop sees it; family 0: none yet */
-	struct fz_addr relay; /* ours, if path is relayed */
+	struct fz_addr relay; /* ours; family 0: none on the way, or only theirs */
 	fz_dur rtt; /* 0: not measured */
 	bool is_idle, has_session, has_failed;
 	uint64_t rx_bytes, tx_bytes; /* of UDP payload */

@@ -83,6 +83,14 @@ void node_touch(struct fz_node_tunnel *n)
 
 /* ---- what paths and WireGuard say ---- */
 
+bool node_is_relayed(const struct fz_conn *c)
+{
+	struct fz_way way;
+	const struct fz_candidate *remote = fz_conn_remote_maybe(c);
+	return (fz_conn_way(c, &way) && way.channel != 0) ||
+	       (remote && remote->kind == FZ_CANDIDATE_RELAY);
+}
+
 static void take_way(struct fz_node_peer *p)
 {
 	struct fz_way way;
@@ -96,7 +104,8 @@ static void take_way(struct fz_node_peer *p)
 	if (!p->is_relayed)
 		to.local = way.local.ip; /* towards a relay any source will do */
 	wg_peer_set_way(p->wg, &to);
-	node_tell(p->node, NODE_WAY, p, FZ_NODE_UNREACHABLE, p->is_relayed ? "relayed" : "direct");
+	node_tell(p->node, NODE_WAY, p, FZ_NODE_UNREACHABLE,
+		node_is_relayed(p->conn) ? "relayed" : "direct");
 }
 
 static void take_event(struct fz_node_tunnel *n, struct fz_now now, const struct fz_paths_event *e)

@@ -22,7 +22,8 @@ struct fz_node_peer {
 	struct fz_conn *conn; /* NULL: gone, has_failed */
 	struct wg_peer *wg; /* NULL: gone, has_failed */
 	void *user;
-	bool has_way, is_relayed, is_up, has_failed;
+	bool has_way, is_up, has_failed;
+	bool is_relayed; /* by our relay: a channel header goes in front */
 	fz_time refresh_at;
 };
 
@@ -71,6 +72,8 @@ struct fz_node_tunnel {
 
 /* node_hooks.c: everything the data plane calls; with the lock. */
 struct fz_plane_hooks node_hooks(struct fz_node_tunnel *n) FZ_NONNULL(1);
+/* By our relay, or to an address of theirs at a relay. */
+bool node_is_relayed(const struct fz_conn *c) FZ_NONNULL(1);
 /* Paths were told something: they are to be asked again. */
 void node_touch(struct fz_node_tunnel *n) FZ_NONNULL(1);
 /* The peer carries nothing any more, and the control thread hears of it. */

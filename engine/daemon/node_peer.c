@@ -299,7 +299,7 @@ void fz_node_peer_stats(
 			.last_handshake = s.last_handshake };
 	}
 	if (!peer->has_failed && fz_conn_way(peer->conn, &way)) {
-		ret->path = way.channel ? FZ_NODE_RELAYED : FZ_NODE_DIRECT;
+		ret->path = node_is_relayed(peer->conn) ? FZ_NODE_RELAYED : FZ_NODE_DIRECT;
 		ret->remote = way.peer;
 		if (way.channel)
 			ret->relay = way.remote;
@@ -322,8 +322,9 @@ void fz_node_stats(struct fz_node_tunnel *n, struct fz_node_stats *ret)
 	ret->tx_bytes = n->tx_bytes;
 	FZ_LIST_EACH(&n->peers, node) {
 		const struct fz_node_peer *p = FZ_CONTAINER_OF(node, struct fz_node_peer, in_peers);
-		ret->n_direct += p->has_way && !p->is_relayed;
-		ret->n_relayed += p->has_way && p->is_relayed;
+		bool is_relayed = p->has_way && node_is_relayed(p->conn);
+		ret->n_direct += p->has_way && !is_relayed;
+		ret->n_relayed += is_relayed;
 	}
 	while (n->paths && fz_paths_relay_info(n->paths, ret->n_relays, &relay))
 		ret->n_relays++;

@@ -76,6 +76,9 @@ class Lab:
                 self.run(edge, "sysctl -qw net.ipv4.ip_forward=1")
                 self.run(edge, "nft 'add table ip nat; add chain ip nat out { type nat hook postrouting priority 100; }; "
                                "add rule ip nat out oifname wan masquerade'")
+                # A router's firewall: without it a check that comes too early would take the port the answer needs.
+                self.run(edge, "nft 'add table ip wall; add chain ip wall in { type filter hook input priority 0; }; "
+                               "add rule ip wall in iifname wan ct state new drop'")
                 self.run(space, f"ip addr add 10.{index}.0.2/24 dev lan")
                 self.run(space, f"ip route add default via 10.{index}.0.1")
 
