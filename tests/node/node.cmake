@@ -8,6 +8,7 @@ if(FZ_TESTS)
   foreach(io epoll uring)
     add_test(NAME node_${io}
       COMMAND ${Python3_EXECUTABLE} ${CMAKE_CURRENT_LIST_DIR}/test_node.py $<TARGET_FILE:node_driver> ${io})
-    set_tests_properties(node_${io} PROPERTIES SKIP_RETURN_CODE 77 LABELS netns TIMEOUT 600)
+    set_tests_properties(node_${io} PROPERTIES SKIP_RETURN_CODE 77 LABELS netns TIMEOUT 600
+      ENVIRONMENT "${FZ_TEST_ENVIRONMENT}")
   endforeach()
 endif()

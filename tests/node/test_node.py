@@ -33,7 +33,7 @@ class Lab:
     """Namespaces and processes of one scenario."""
 
     def __init__(self, nats=(False, False)):
-        self.spaces, self.processes = [], []
+        self.spaces, self.processes, self.nodes = [], [], []
         try:
             self.build(nats)
         except BaseException:
@@ -97,6 +97,13 @@ class Lab:
                            "--max-port=50100"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         wait(lambda: "3478" in self.run("hub", "ss -Hlun sport = 3478").stdout, 10, "coturn listens")
 
+    def end_nodes(self):
+        """Those that still run end in order, whatever they hold: sanitizers have the last word."""
+        for node in self.nodes:
+            if node.process.poll() is None:
+                node.tell("quit")
+                assert node.process.wait(20) == 0, f"{node.space} ended with {node.process.returncode}"
+
     def block_direct(self, is_blocked):
         """Between the devices; the relay stays reachable by both."""
         if is_blocked:
@@ -143,6 +150,7 @@ class Node:
         lab.run(space, f"ip addr add 10.66.0.{index + 1}/24 dev tun")
         lab.run(space, "ip link set tun up")
         self.key = self.ask("key", "key")
+        lab.nodes.append(self)
 
     def read(self):
         for line in self.process.stdout:
@@ -371,6 +379,7 @@ def main():
         lab = Lab(NATS.get(sentence, (False, False)))
         try:
             run(lab)
+            lab.end_nodes()
             print(f"ok   {sentence} ({time.monotonic() - start:.0f} s)", flush=True)
         except (AssertionError, subprocess.SubprocessError) as e:
             failed += 1
