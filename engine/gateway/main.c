@@ -95,6 +95,8 @@ static int serve(const struct gw_options *o)
 	enum gw_token_problem p = gw_token_get(&sources, &token, &source);
 	if (p != GW_TOKEN_OK)
 		return complain(gw_token_explain(p), GW_EXIT_CONFIG);
+	/* The service manager's to make; by hand, or in a container, ours. What is wrong with it shows when it is used. */
+	(void)mkdir(o->state_dir, 0700);
 	char id[FZP_DEVICE_ID_MAX + 1];
 	int r = get_external_id(o, id);
 	if (r < 0) {
