@@ -269,9 +269,9 @@ static void obey(struct driver *d, char *line)
 		set_relay(d, w);
 	else if (n == 9 && strcmp(w[0], "upsert") == 0)
 		upsert(d, w);
-	else if (n > 2 && strcmp(w[0], "candidate") == 0)
+	else if (n > 2 && text && strcmp(w[0], "candidate") == 0)
 		fz_node_add_candidate(d->node, w[1], text);
-	else if (n > 2 && strcmp(w[0], "gone") == 0)
+	else if (n > 2 && text && strcmp(w[0], "gone") == 0)
 		fz_node_remove_candidate(d->node, w[1], text);
 	else if (n == 2 && strcmp(w[0], "stats") == 0)
 		tell_stats(d, w[1]);
