@@ -1,0 +1,108 @@
+/*
+ * Which packet goes to which Resource and gateway: the client's Resources, whom they are authorized at, what waits for an
+ * authorization, and the checks on what comes back. Touched under the node's lock alone, by hooks on data threads and by the
+ * control thread; the hooks' part allocates nothing. Firezone's protocol, 5.2 and 5.4. No system calls.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/addr.h"
+#include "base/attr.h"
+#include "base/bytes.h"
+#include "base/time.h"
+#include "control/objects.h"
+#include "daemon/session_view.h"
+
+#define FZ_MAP_HELD_MAX   128 /* packets waiting, of all Resources together */
+#define FZ_MAP_PACKET_MAX 1280
+
+struct fz_map;
+struct fz_node_peer;
+
+/* A gateway with a connection; the owner's memory, linked by it. */
+struct fz_map_gateway {
+	struct fz_map_gateway *next;
+	struct fzp_id id, site_id;
+	struct fz_ip ipv4, ipv6; /* its own, inside */
+	struct fz_node_peer *peer;
+	bool said_goodbye;
+};
+
+void fz_map_free(struct fz_map *m);
+struct fz_map *fz_map_new(void) FZ_MUST_CHECK;
+
+void fz_map_set_interface(struct fz_map *m, const struct fz_ip *ipv4, const struct fz_ip *ipv6)
+	FZ_NONNULL(1, 2, 3);
+/*
+ * The whole set; a Resource whose address, sites and filters are as before keeps what it is authorized at. 0 or -ENOMEM, and
+ * then some are missing.
+ */
+int fz_map_set_resources(struct fz_map *m, const struct fzp_resource *list, uint32_t n)
+	FZ_NONNULL(1) FZ_MUST_CHECK;
+int fz_map_upsert(struct fz_map *m, const struct fzp_resource *r) FZ_NONNULL(1, 2) FZ_MUST_CHECK;
+int fz_map_remove(struct fz_map *m, const struct fzp_id *id) FZ_NONNULL(1, 2) FZ_MUST_CHECK;
+int fz_map_set_enabled(struct fz_map *m, const char *id, bool on) FZ_NONNULL(1, 2) FZ_MUST_CHECK;
+int fz_map_set_internet(struct fz_map *m, bool on) FZ_NONNULL(1) FZ_MUST_CHECK;
+
+/* True if this Resource was asked for and has no answer yet: an authorization nobody asked for is ignored. */
+bool fz_map_is_awaited(const struct fz_map *m, const struct fzp_id *resource)
+	FZ_NONNULL(1, 2) FZ_MUST_CHECK;
+/* The Resource is reached by this gateway, which joins the list if it is new. */
+void fz_map_authorized(struct fz_map *m, const struct fzp_id *resource, struct fz_map_gateway *g)
+	FZ_NONNULL(1, 2, 3);
+/* What waited is dropped; the next packet asks again, after `now` + 2 s. */
+void fz_map_refused(struct fz_map *m, const struct fzp_id *resource, bool is_offline, fz_time now)
+	FZ_NONNULL(1, 2);
+/* Takes it off the list and forgets what was authorized at it; the memory is the caller's again. */
+void fz_map_lost(struct fz_map *m, struct fz_map_gateway *g) FZ_NONNULL(1, 2);
+struct fz_map_gateway *fz_map_gateways_maybe(struct fz_map *m) FZ_NONNULL(1); /* the first */
+/* True if some Resource that is in use is authorized at it. */
+bool fz_map_is_used(const struct fz_map *m, const struct fz_map_gateway *g)
+	FZ_NONNULL(1, 2) FZ_MUST_CHECK;
+
+/* ---- packets: data threads ---- */
+
+enum fz_map_route {
+	FZ_MAP_SEND, /* to *ret_gateway */
+	FZ_MAP_HELD, /* copied; an event may wait */
+	FZ_MAP_REPLY, /* *ret_len bytes of `out` go back into the TUN */
+	FZ_MAP_DROP,
+};
+
+enum fz_map_route fz_map_route(struct fz_map *m, fz_time now, struct fz_bytes inner,
+	struct fz_span out, struct fz_map_gateway **ret_gateway, size_t *ret_len)
+	FZ_NONNULL(1, 5, 6) FZ_MUST_CHECK;
+
+enum fz_map_accept { FZ_MAP_DELIVER, FZ_MAP_CONTROL, FZ_MAP_DISCARD };
+
+enum fz_map_accept fz_map_accept(struct fz_map *m, fz_time now, struct fz_map_gateway *g,
+	struct fz_bytes inner) FZ_NONNULL(1, 3) FZ_MUST_CHECK;
+
+/* ---- events: control thread ---- */
+
+bool fz_map_has_events(const struct fz_map *m) FZ_NONNULL(1) FZ_MUST_CHECK;
+/* A Resource to be asked for; false: none (more). */
+bool fz_map_take_request(struct fz_map *m, struct fzp_id *ret_resource)
+	FZ_NONNULL(1, 2) FZ_MUST_CHECK;
+/* A gateway that said goodbye; NULL: none (more). */
+struct fz_map_gateway *fz_map_take_goodbye_maybe(struct fz_map *m) FZ_NONNULL(1);
+/* One held packet whose Resource has a gateway now, its length; 0: none (more). */
+size_t fz_map_take_held(struct fz_map *m, uint8_t ret_packet[static FZ_MAP_PACKET_MAX],
+	struct fz_map_gateway **ret_gateway) FZ_NONNULL(1, 3) FZ_MUST_CHECK;
+
+/* ---- to see ---- */
+
+/* To be freed; 0 or -ENOMEM. */
+int fz_map_routes(const struct fz_map *m, struct fz_prefix **ret_prefixes, size_t *ret_n)
+	FZ_NONNULL(1, 2, 3) FZ_MUST_CHECK;
+int fz_map_each_route(const struct fz_map *m, fz_session_route_fn fn, void *user)
+	FZ_NONNULL(1, 2) FZ_MUST_CHECK;
+/* The path is left to the caller. */
+int fz_map_each_resource(const struct fz_map *m, fz_time now, fz_session_resource_fn fn, void *user)
+	FZ_NONNULL(1, 3) FZ_MUST_CHECK;
+/* *ret_gateway is NULL where there is none. The peer is left to the caller. */
+void fz_map_explain(struct fz_map *m, fz_time now, const struct fz_ip *ip, const char *resource,
+	uint8_t protocol, uint16_t port, struct fz_session_explanation *ret,
+	struct fz_map_gateway **ret_gateway) FZ_NONNULL(1, 3, 7, 8);
