@@ -1,5 +1,6 @@
 fz_test(gateway
   SOURCES ${CMAKE_CURRENT_LIST_DIR}/test_gateway.c ${CMAKE_CURRENT_LIST_DIR}/test_gateway_health.c
+    ${CMAKE_CURRENT_LIST_DIR}/test_gateway_table.c
   DEPS fz::gateway)
 
 # In namespaces: the packet filter by itself, the process with a portal of a few lines, traffic of a client.
