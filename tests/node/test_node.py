@@ -136,10 +136,10 @@ def wait(condition, seconds, what):
 class Node:
     """A driver process; its candidates go to `other` by themselves."""
 
-    def __init__(self, lab, space, index, threads):
+    def __init__(self, lab, space, index, threads, settings):
         self.lab, self.space, self.index, self.other = lab, space, index, None
         self.lines, self.log, self.candidates = queue.Queue(), [], []
-        environment = dict(os.environ, FIREZONE_IO=IO, FIREZONE_THREADS=str(threads))
+        environment = dict(os.environ, FIREZONE_IO=IO, FIREZONE_THREADS=str(threads), **settings)
         self.process = lab.start(space, [DRIVER, "tun", "client" if index == 0 else "gateway"], stdin=subprocess.PIPE,
                                  stdout=subprocess.PIPE, text=True, env=environment)
         threading.Thread(target=self.read, daemon=True).start()
@@ -198,16 +198,17 @@ class Node:
         return self.ask(f"upsert peer {other.key} {psk} {' '.join(mine)} {' '.join(theirs)} {role}", "upsert")
 
 
-def make_pair(lab, threads=2):
-    nodes = [Node(lab, space, i, threads) for i, space in enumerate("cg")]
+def make_pair(lab, threads=2, **settings):
+    nodes = [Node(lab, space, i, threads, settings) for i, space in enumerate("cg")]
     for node, other in (nodes, nodes[::-1]):
         node.other = other
     return nodes
 
 
-def connect(nodes):
+def connect(nodes, has_relay=True):
     for node in nodes:
-        node.use_relay()
+        if has_relay:
+            node.use_relay()
     for node, other in (nodes[::-1], nodes):  # the gateway first, as authorizations go
         wait(lambda node=node, other=other: node.upsert(other) in ("created", "kept", "replaced"), 20, "relay answers")
     # What was signalled before the other side was there is signalled again, as on every authorization.
@@ -275,6 +276,33 @@ def scenario_obeys_its_hooks(lab):
     out = lab.run("c", "timeout 30 iperf3 -c 10.66.0.96 -n 200K -f m", check=False).stdout
     server.wait(30)
     assert "receiver" in out, out
+
+
+def scenario_needs_no_relay_where_its_own_addresses_are_known(lab):
+    nodes = make_pair(lab, NODE_HOSTS="1")
+    connect(nodes, has_relay=False)
+    check_traffic(lab, nodes, "direct")
+
+
+def scenario_prefers_ipv6(lab):
+    for index, space in enumerate("cg", 1):
+        lab.run(space, f"ip addr add 2001:db8::{index}/64 dev wan nodad")
+    nodes = make_pair(lab, NODE_HOSTS="1")
+    connect(nodes, has_relay=False)
+    check_traffic(lab, nodes, "direct")
+    assert nodes[0].stats()["remote"].startswith("[2001:db8::2]:")
+
+
+def scenario_leaves_a_taken_port_to_its_owner(lab):
+    taken = lab.start("c", [sys.executable, "-c", "import socket, time; s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); "
+                            "s.bind(('0.0.0.0', 52625)); time.sleep(60)"])
+    wait(lambda: ":52625" in lab.run("c", "ss -Hlun").stdout, 10, "the port is taken")
+    nodes = make_pair(lab, NODE_HOSTS="1")
+    connect(nodes, has_relay=False)
+    assert ping(lab, "10.66.0.2") >= 4
+    assert not any(" 52625 typ host" in text for text in nodes[0].candidates)
+    assert any(" 52625 typ host" in text for text in nodes[1].candidates)
+    taken.kill()
 
 
 def scenario_crosses_two_nats(lab):
