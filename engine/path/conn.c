@@ -45,6 +45,11 @@ static const struct fz_ice_timing *timing_of(const struct fz_conn *c)
 	return &timings[c->paths->is_gateway][c->is_idle];
 }
 
+static fz_time *due_of(struct fz_conn *c)
+{
+	return &c->paths->dues[c->slot];
+}
+
 static void mark(struct fz_conn *c)
 {
 	if (!fz_node_is_linked(&c->dirty))
@@ -104,7 +109,7 @@ bool conn_start(struct fz_conn *c, const struct fz_conn_params *params, fz_time 
 	c->n_announced = c->n_optimistic = 0;
 	c->failure = FZ_CONN_FAILURE_NONE;
 	c->created = c->last_packet = now;
-	c->disconnected = c->last_handshake = c->due = FZ_NEVER;
+	c->disconnected = c->last_handshake = *due_of(c) = FZ_NEVER;
 	conn_identity(params, c->identity);
 	memcpy(c->ufrag, params->local->ufrag, sizeof(c->ufrag));
 	struct fz_ice_params ip = { .random = p->random,
@@ -335,7 +340,7 @@ static void give_up(struct fz_conn *c, enum fz_conn_failure why)
 	c->failure = why;
 	c->is_failure_news = true;
 	c->has_way = false;
-	c->due = FZ_NEVER;
+	*due_of(c) = FZ_NEVER;
 	mark(c);
 }
 
@@ -376,7 +381,7 @@ void conn_update(struct fz_conn *c, fz_time now)
 		c->is_idle = true;
 		fz_ice_set_timing(c->ice, timing_of(c), now);
 	}
-	c->due = fz_time_min(fz_ice_deadline(c->ice), fz_time_min(idles_at(c), gives_up_at(c)));
+	*due_of(c) = fz_time_min(fz_ice_deadline(c->ice), fz_time_min(idles_at(c), gives_up_at(c)));
 }
 
 static bool take_candidate(struct fz_conn *c, enum conn_news news, struct fz_paths_event *ret_event)

@@ -51,6 +51,7 @@ void fz_paths_free(struct fz_paths *p)
 	remove_all(p);
 	paths_relays_free(p);
 	free(p->slots);
+	free(p->dues);
 	fz_wipe(p, sizeof(*p));
 	free(p);
 }
@@ -99,13 +100,17 @@ static bool slot_reserve(struct fz_paths *p, uint32_t *ret_slot)
 	}
 	if (p->n_slots == p->cap_slots) {
 		uint32_t cap = p->cap_slots == 0 ? 16 : p->cap_slots * 2;
-		struct fz_conn **more = (struct fz_conn **)fz_realloc(p->slots, cap, sizeof(*more));
+		fz_time *dues = (fz_time *)fz_realloc(p->dues, cap, sizeof(*dues));
+		p->dues = dues ? dues : p->dues;
+		struct fz_conn **more =
+			dues ? (struct fz_conn **)fz_realloc(p->slots, cap, sizeof(*more)) : NULL;
 		if (!more)
 			return false;
 		p->slots = more;
 		p->cap_slots = cap;
 	}
 	p->slots[p->n_slots] = NULL;
+	p->dues[p->n_slots] = FZ_NEVER;
 	*ret_slot = p->n_slots++;
 	return true;
 }
@@ -167,6 +172,7 @@ int fz_paths_upsert(struct fz_paths *p, const struct fz_conn_params *params, fz_
 	conn_stop(c);
 	if (!start(c, params, now)) {
 		p->slots[c->slot] = NULL;
+		p->dues[c->slot] = FZ_NEVER;
 		p->n_conns--;
 		free(c);
 		return -ENOMEM;
@@ -188,6 +194,7 @@ void fz_paths_remove(struct fz_paths *p, struct fz_conn *c)
 {
 	fz_assert(p->slots[c->slot] == c);
 	p->slots[c->slot] = NULL;
+	p->dues[c->slot] = FZ_NEVER;
 	p->n_conns--;
 	fz_list_remove(&c->in_bucket);
 	conn_stop(c);
@@ -397,7 +404,7 @@ static bool poll_conn(struct fz_conn *c, fz_time now, struct fz_paths_datagram *
 	struct fz_ice_path path;
 	struct fz_way way;
 	uint8_t *at = p->out + FZ_TURN_CHANNEL_HEADER;
-	while (c->failure == FZ_CONN_FAILURE_NONE && fz_time_reached(now, c->due)) {
+	while (c->failure == FZ_CONN_FAILURE_NONE && fz_time_reached(now, p->dues[c->slot])) {
 		size_t len = fz_ice_poll(c->ice, now, fz_span_of(at, FZ_ICE_MESSAGE_MAX), &path);
 		conn_update(c, now);
 		if (len == 0)
@@ -427,7 +434,7 @@ bool fz_paths_poll(struct fz_paths *p, fz_time now, struct fz_paths_datagram *re
 	/* From where the last call stopped, once around: a call costs what it finds. */
 	for (uint32_t n = 0; n < p->n_slots; n++) {
 		uint32_t i = (p->cursor + n) % p->n_slots;
-		if (!p->slots[i] || !poll_conn(p->slots[i], now, ret_out))
+		if (!fz_time_reached(now, p->dues[i]) || !poll_conn(p->slots[i], now, ret_out))
 			continue;
 		p->cursor = i;
 		return true;
@@ -443,10 +450,8 @@ fz_time fz_paths_deadline(const struct fz_paths *p)
 		return (fz_time){ 0 };
 	for (size_t i = 0; i < p->n_relays; i++)
 		at = fz_time_min(at, fz_turn_deadline(p->relays[i]->turn));
-	for (uint32_t i = 0; i < p->n_slots; i++) {
-		if (p->slots[i])
-			at = fz_time_min(at, p->slots[i]->due);
-	}
+	for (uint32_t i = 0; i < p->n_slots; i++)
+		at = fz_time_min(at, p->dues[i]);
 	return at;
 }
 

@@ -42,7 +42,7 @@ struct fz_conn {
 	bool has_way, has_remotes, is_idle, was_connected;
 	bool is_way_news, is_handshake_news, is_failure_news;
 	enum fz_conn_failure failure;
-	fz_time created, last_packet, disconnected, last_handshake, due;
+	fz_time created, last_packet, disconnected, last_handshake;
 };
 
 struct paths_reply {
@@ -58,6 +58,8 @@ struct fz_paths {
 	uint32_t max_conns, n_conns, n_slots, cap_slots, cursor, tag_mask;
 	uint16_t next_generation;
 	struct fz_conn **slots; /* NULL: free */
+	fz_time *
+		dues; /* of each slot, side by side: looked through whenever anything happened. FZ_NEVER if free */
 	struct fz_hash_key hash_key;
 	struct fz_list buckets[PATHS_BUCKETS];
 	struct fz_list dirty;
