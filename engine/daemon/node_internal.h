@@ -11,7 +11,7 @@
 #define NODE_INITIATIONS   4
 /* Upstream gives up connections without a new session for 540 s; its own clients make one every 180 s. */
 #define NODE_REFRESH_AFTER FZ_SECONDS(180)
-#define NODE_NEWS_MAX      65'536
+#define NODE_NEWS_MAX      16'384
 
 struct fz_node_peer {
 	struct fz_node_tunnel *node;
