@@ -237,7 +237,8 @@ static void on_down(void *user, enum fzp_reason why, fz_time retry_at)
 {
 	(void)retry_at;
 	struct fz_session *s = user;
-	fz_log(FZ_LOG_INFO, "portal-away", "reason=%s", fzp_reason_info(why)->code);
+	fz_log(FZ_LOG_INFO, "portal-away", "reason=%s detail=\"%s\"", fzp_reason_info(why)->code,
+		fzp_link_detail(s->link));
 	if (s->has_tunnel && !s->was_lost) {
 		s->was_lost = true;
 		if (s->ops.notice)
