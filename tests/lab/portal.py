@@ -135,7 +135,7 @@ class Portal:
         self.buckets = None  # rate limit: (address, token) -> time of the last connect
         self.grant_seconds = None
         self.wants_iceless = False
-        self.flood = 0
+        self.flood, self.flooded = 0, []  # how many resources more in every client's init, and what they are
         self.deny = []
         self.sites = []  # listeners, set by serve
         self.app = web.Application()
@@ -352,9 +352,11 @@ class Portal:
         account = conn.token.account
         resources = [r.for_client(conn.old_words) for r in account.visible(conn.token.actor)]
         site = {"id": model.name_id("flood"), "name": "flood"}
-        resources += [{"id": model.name_id("flood", str(i)), "type": "cidr", "address": f"172.{16 + (i >> 16) % 16}.{(i >> 8) % 256}.{i % 256}/32",
-                       "name": f"flood {i}", "address_description": None, "sites": [site], "filters": []}
-                      for i in range(self.flood)]
+        if self.flood != len(self.flooded):
+            self.flooded = [{"id": f"f1000000-0000-4000-8000-{i:012x}", "type": "cidr", "name": f"flood {i}",
+                             "address": f"172.{16 + (i >> 16) % 16}.{(i >> 8) % 256}.{i % 256}/32",
+                             "address_description": None, "sites": [site], "filters": []} for i in range(self.flood)]
+        resources += self.flooded
         return {"interface": account.interface_for(conn.device), "resources": resources, "relays": self.relays_for(conn),
                 "authorizations": [], "flow_logs": FLOW_LOGS}
 

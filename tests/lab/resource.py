@@ -55,7 +55,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         words = self.path.strip("/").split("/")
         try:
             if words[0] == "whoami":
-                self.answer(f"{self.client_address[0]}\n".encode())
+                self.answer(f"{self.client_address[0].removeprefix('::ffff:')}\n".encode())
             elif words[0] == "sum":
                 digest = hashlib.sha256()
                 for chunk in blocks(size_of(words[1])):
