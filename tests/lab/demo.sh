@@ -149,9 +149,9 @@ main() {
 	shown firezonectl resource list
 	printf '\n'
 	note "first answer of a resource" "first packet, authorization, ICE, WireGuard" first_bytes
-	note "path" "the way to the gateway" path
 	if step "$SIZE over IPv4, from 10.20.0.10" download 10.20.0.10; then row "download, IPv4" "$RATE, SHA-256 right"; fi
 	if step "$SIZE over IPv6, from fd20::10" download '[fd20::10]'; then row "download, IPv6" "$RATE, SHA-256 right"; fi
+	note "path" "the way to the gateway by now" path
 	note "client to resource, iperf3" "iperf3 for $SECONDS_OF_IPERF s, up" speed
 	note "resource to client, iperf3" "iperf3 for $SECONDS_OF_IPERF s, down" speed -R
 	shown firezonectl peer list

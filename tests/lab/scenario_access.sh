@@ -23,8 +23,11 @@ ctl grant-seconds 4
 ctl reject '*' office
 ctl resource lab office '{"type": "cidr", "address": "10.20.0.0/25", "site": "hq"}'
 check "a short grant is good" within 10 reaches client
-check "until it ends" within 10 reaches_not client
+ctl deny office forbidden
+check "until it ends" within 15 reaches_not client
+ctl allow
 ctl grant-seconds off
+check "asked for again, it is good again" within 15 reaches client
 
 ctl resource lab office '{"type": "cidr", "address": "10.20.0.0/24", "site": "hq", "filters": ["tcp/8080"]}'
 check "with a filter its port is reached" within 10 reaches client http://10.20.0.10:8080/whoami
