@@ -4,6 +4,7 @@
 #include "cli/completions.h"
 #include "cli/run.h"
 #include "ipc/methods.h"
+#include "ipc/reflect.h"
 
 static const char *const no_strings[] = { NULL };
 static const unsigned no_codes[] = { 0 };
@@ -57,20 +58,72 @@ static bool on_settings(void *user, struct fzctl_run *run, const ProtobufCMessag
 	return true;
 }
 
+static bool on_resources(void *user, struct fzctl_run *run, const ProtobufCMessage *msg)
+{
+	const Fzpb__ResourceList *list = (const Fzpb__ResourceList *)(const void *)msg;
+	(void)user;
+	(void)run;
+	for (size_t i = 0; i < list->n_resources; i++) {
+		if (list->resources[i]->name)
+			printf("%s\n", list->resources[i]->name);
+	}
+	return true;
+}
+
+static bool on_peers(void *user, struct fzctl_run *run, const ProtobufCMessage *msg)
+{
+	const Fzpb__PeerList *list = (const Fzpb__PeerList *)(const void *)msg;
+	(void)user;
+	(void)run;
+	for (size_t i = 0; i < list->n_peers; i++) {
+		if (list->peers[i]->id)
+			printf("%s\n", list->peers[i]->id);
+	}
+	return true;
+}
+
+static bool on_account(void *user, struct fzctl_run *run, const ProtobufCMessage *msg)
+{
+	const Fzpb__Status *s = (const Fzpb__Status *)(const void *)msg;
+	(void)user;
+	(void)run;
+	if (s->account && s->account->slug)
+		printf("%s\n", s->account->slug);
+	return true;
+}
+
+/* What there is to be completed, and who knows it. */
+static const struct {
+	const char *what;
+	size_t method;
+	fzctl_on_message print;
+} live[] = {
+	{ "settings", FZIPC_GET_SETTINGS, on_settings },
+	{ "resources", FZIPC_LIST_RESOURCES, on_resources },
+	{ "peers", FZIPC_LIST_PEERS, on_peers },
+	{ "accounts", FZIPC_GET_STATUS, on_account },
+};
+
 /* Live values for completions, one a line. Failures are silent: a prompt is no place for errors. */
 static int complete(struct fzctl_run *run)
 {
 	int os_errno;
 	run->deadline = fz_time_add(fzipc_link_now(), FZ_MILLISECONDS(800));
-	if (run->n_rest != 1 || strcmp(run->rest[0], "settings") != 0)
+	size_t i = 0;
+	while (run->n_rest == 1 && i < FZ_ARRAY_LEN(live) &&
+		strcmp(run->rest[0], live[i].what) != 0)
+		i++;
+	if (run->n_rest != 1 || i == FZ_ARRAY_LEN(live))
 		return FZCTL_OK;
 	if (fzipc_link_open(&run->link, run->socket, "firezonectl", FZ_VERSION, run->deadline,
 		    &os_errno) != FZIPC_LINK_FINE)
 		return FZCTL_OK;
-	Fzpb__SettingsRequest request = FZPB__SETTINGS_REQUEST__INIT;
+	/* An empty request fits each of them. */
+	const struct fzipc_method *method = &fzipc_methods[live[i].method];
+	ProtobufCMessage *request = fzipc_reflect_new_maybe(method->request, &run->arena);
 	(void)!freopen("/dev/null", "w", stderr);
-	(void)!fzctl_call(
-		run, &fzipc_methods[FZIPC_GET_SETTINGS], &request.base, -1, on_settings, NULL);
+	if (request)
+		(void)!fzctl_call(run, method, request, -1, live[i].print, NULL);
 	return FZCTL_OK;
 }
 

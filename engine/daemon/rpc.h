@@ -12,16 +12,80 @@ extern const struct fzipc_handlers fzd_handlers;
 
 /* ---- rpc_session.c ---- */
 
-enum fzd_watch { FZD_WATCH_STATUS, FZD_WATCH_RESOURCES, FZD_WATCH_PEERS, FZD_WATCH_DNS };
+enum fzd_watch { FZD_WATCH_STATUS, FZD_WATCH_RESOURCES /* and peers */ };
 
 /* Sends every watcher that asked for it the present state. */
 void fzd_watch_emit(struct fzd *d, enum fzd_watch what) FZ_NONNULL(1);
 void fzd_watch_notice(struct fzd *d, Fzpb__Notice__Code code, const char *text) FZ_NONNULL(1, 3);
+/* The same about a resource or a site; "" for none. */
+void fzd_watch_notice_of(struct fzd *d, Fzpb__Notice__Code code, const char *text,
+	const char *resource, const char *site) FZ_NONNULL(1, 3, 4, 5);
+/* Calls of `wait` whose state has come are answered. */
+void fzd_waiters_look(struct fzd *d) FZ_NONNULL(1);
 /* "up" and the like; static. */
 const char *fzd_state_name(Fzpb__Status__State state) FZ_RETURNS_NONNULL;
 
 void fzd_get_status(void *user, struct fzipc_call *call, const Fzpb__StatusRequest *request);
 void fzd_watch(void *user, struct fzipc_call *call, const Fzpb__WatchRequest *request);
+
+/* ---- rpc_control.c ---- */
+
+void fzd_up(void *user, struct fzipc_call *call, const Fzpb__UpRequest *request);
+void fzd_down(void *user, struct fzipc_call *call, const Fzpb__DownRequest *request);
+void fzd_reset(void *user, struct fzipc_call *call, const Fzpb__ResetRequest *request);
+void fzd_wait_for(void *user, struct fzipc_call *call, const Fzpb__WaitRequest *request);
+
+/* ---- rpc_auth.c ---- */
+
+void fzd_begin_sign_in(
+	void *user, struct fzipc_call *call, const Fzpb__BeginSignInRequest *request);
+void fzd_finish_sign_in(
+	void *user, struct fzipc_call *call, const Fzpb__FinishSignInRequest *request);
+void fzd_end_session(void *user, struct fzipc_call *call, const Fzpb__EndSessionRequest *request);
+void fzd_provide_token(
+	void *user, struct fzipc_call *call, const Fzpb__ProvideTokenRequest *request);
+void fzd_cancel_sign_in(
+	void *user, struct fzipc_call *call, const Fzpb__CancelSignInRequest *request);
+
+/* ---- rpc_resources.c ---- */
+
+/* All resources as messages in one block; NULL without memory. Free with fzd_resources_free. */
+struct fzd_resources {
+	Fzpb__ResourceList msg;
+	struct fzd_resource_row *rows;
+	size_t n, cap;
+};
+
+void fzd_resources_free(struct fzd_resources *r);
+/* `filter` may be NULL. */
+struct fzd_resources *fzd_resources_new_maybe(
+	const struct fzd *d, const Fzpb__ListResourcesRequest *filter) FZ_NONNULL(1);
+
+struct fzd_peers {
+	Fzpb__PeerList msg;
+	struct fzd_peer_row *rows;
+	size_t n, cap;
+};
+
+void fzd_peers_free(struct fzd_peers *p);
+struct fzd_peers *fzd_peers_new_maybe(const struct fzd *d) FZ_NONNULL(1);
+
+void fzd_list_resources(
+	void *user, struct fzipc_call *call, const Fzpb__ListResourcesRequest *request);
+void fzd_get_resource(void *user, struct fzipc_call *call, const Fzpb__ResourceRequest *request);
+void fzd_enable_resource(void *user, struct fzipc_call *call, const Fzpb__ResourceRequest *request);
+void fzd_disable_resource(
+	void *user, struct fzipc_call *call, const Fzpb__ResourceRequest *request);
+void fzd_get_internet(void *user, struct fzipc_call *call, const Fzpb__InternetRequest *request);
+void fzd_enable_internet(void *user, struct fzipc_call *call, const Fzpb__InternetRequest *request);
+void fzd_disable_internet(
+	void *user, struct fzipc_call *call, const Fzpb__InternetRequest *request);
+/* ---- rpc_peers.c ---- */
+
+void fzd_list_peers(void *user, struct fzipc_call *call, const Fzpb__ListPeersRequest *request);
+void fzd_get_peer(void *user, struct fzipc_call *call, const Fzpb__PeerRequest *request);
+void fzd_explain(void *user, struct fzipc_call *call, const Fzpb__ExplainRequest *request);
+void fzd_list_routes(void *user, struct fzipc_call *call, const Fzpb__RoutesRequest *request);
 
 /* ---- rpc_host.c ---- */
 

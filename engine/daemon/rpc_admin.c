@@ -73,7 +73,7 @@ void fzd_import_token(void *user, struct fzipc_call *call, const Fzpb__ImportTok
 		return;
 	}
 	fz_log(FZ_LOG_INFO, "token-imported", "by_uid=%u", fzipc_call_who(call)->uid);
-	(void)fzd_token_look(d);
+	(void)fzd_token_look(d, false);
 	Fzpb__TokenStatus status;
 	char reason[300];
 	fzd_status_fill_token(d, &status, reason);
@@ -92,7 +92,7 @@ void fzd_remove_token(void *user, struct fzipc_call *call, const Fzpb__RemoveTok
 		return;
 	}
 	fz_log(FZ_LOG_INFO, "token-removed", "by_uid=%u", fzipc_call_who(call)->uid);
-	(void)fzd_token_look(d);
+	(void)fzd_token_look(d, false);
 	fzd_status_fill_token(d, &status, reason);
 	fzipc_reply_remove_token(call, &status);
 }

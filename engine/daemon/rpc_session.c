@@ -67,6 +67,32 @@ static void send_status(struct watcher *w)
 	(void)fzipc_send_watch(w->call, &e);
 }
 
+static void send_resources(struct watcher *w, struct fzd_resources *list)
+{
+	Fzpb__Event e;
+	begin_event(w->d, &e);
+	e.kind_case = FZPB__EVENT__KIND_RESOURCES;
+	e.resources = &list->msg;
+	(void)fzipc_send_watch(w->call, &e);
+}
+
+static void send_peers(struct watcher *w, struct fzd_peers *list)
+{
+	for (size_t i = 0; i < list->msg.n_peers; i++) {
+		Fzpb__Event e;
+		Fzpb__PeerDelta delta = FZPB__PEER_DELTA__INIT;
+		begin_event(w->d, &e);
+		delta.has_change = true;
+		delta.change = FZPB__PEER_DELTA__CHANGE__CHANGED;
+		delta.peer = list->msg.peers[i];
+		delta.name = delta.peer->name;
+		e.kind_case = FZPB__EVENT__KIND_PEER;
+		e.peer = &delta;
+		if (!fzipc_send_watch(w->call, &e))
+			return;
+	}
+}
+
 static void on_gone(void *user, struct fzipc_call *call)
 {
 	struct watcher *w = user;
@@ -75,20 +101,34 @@ static void on_gone(void *user, struct fzipc_call *call)
 	free(w);
 }
 
+static bool wants(const struct watcher *w, Fzpb__WatchRequest__Topic topic)
+{
+	return w->topics & 1u << (unsigned)topic;
+}
+
 static void on_ready(void *user, struct fzipc_call *call)
 {
 	struct watcher *w = user;
 	struct fzd_status s;
 	Fzpb__Event e;
 	Fzpb__Resync resync = FZPB__RESYNC__INIT;
+	struct fzd_resources *resources = wants(w, FZPB__WATCH_REQUEST__TOPIC__RESOURCES)
+						  ? fzd_resources_new_maybe(w->d, NULL)
+						  : NULL;
+	struct fzd_peers *peers =
+		wants(w, FZPB__WATCH_REQUEST__TOPIC__PEERS) ? fzd_peers_new_maybe(w->d) : NULL;
 	begin_event(w->d, &e);
 	fzd_status_fill(w->d, &s);
 	resync.has_missed = true;
 	resync.missed = fzipc_call_missed(call);
 	resync.status = &s.msg;
+	resync.resources = resources ? &resources->msg : NULL;
+	resync.peers = peers ? &peers->msg : NULL;
 	e.kind_case = FZPB__EVENT__KIND_RESYNC;
 	e.resync = &resync;
 	(void)fzipc_send_watch(call, &e);
+	fzd_resources_free(resources);
+	fzd_peers_free(peers);
 }
 
 static const struct fzipc_call_ops watch_ops = { .cancelled = on_gone, .ready = on_ready };
@@ -126,28 +166,46 @@ void fzd_watch(void *user, struct fzipc_call *call, const Fzpb__WatchRequest *re
 
 void fzd_watch_emit(struct fzd *d, enum fzd_watch what)
 {
-	(void)what;
+	if (fz_list_is_empty(&d->watchers))
+		return;
+	struct fzd_resources *resources =
+		what == FZD_WATCH_RESOURCES ? fzd_resources_new_maybe(d, NULL) : NULL;
+	struct fzd_peers *peers = what == FZD_WATCH_RESOURCES ? fzd_peers_new_maybe(d) : NULL;
 	FZ_LIST_EACH_SAFE(&d->watchers, node, after) {
 		struct watcher *w = FZ_CONTAINER_OF(node, struct watcher, node);
-		if (w->topics & 1u << FZPB__WATCH_REQUEST__TOPIC__STATE)
+		if (what == FZD_WATCH_STATUS && wants(w, FZPB__WATCH_REQUEST__TOPIC__STATE))
 			send_status(w);
+		if (resources && wants(w, FZPB__WATCH_REQUEST__TOPIC__RESOURCES))
+			send_resources(w, resources);
+		if (peers && wants(w, FZPB__WATCH_REQUEST__TOPIC__PEERS))
+			send_peers(w, peers);
 	}
+	fzd_resources_free(resources);
+	fzd_peers_free(peers);
 }
 
-void fzd_watch_notice(struct fzd *d, Fzpb__Notice__Code code, const char *text)
+void fzd_watch_notice_of(struct fzd *d, Fzpb__Notice__Code code, const char *text,
+	const char *resource, const char *site)
 {
 	Fzpb__Notice notice = FZPB__NOTICE__INIT;
 	notice.has_code = true;
 	notice.code = code;
 	notice.text = fz_unconst(text);
+	notice.resource_id = resource[0] ? fz_unconst(resource) : NULL;
+	notice.site = site[0] ? fz_unconst(site) : NULL;
 	FZ_LIST_EACH_SAFE(&d->watchers, node, after) {
 		struct watcher *w = FZ_CONTAINER_OF(node, struct watcher, node);
 		Fzpb__Event e;
-		if (!(w->topics & 1u << FZPB__WATCH_REQUEST__TOPIC__NOTIFY))
+		if (!wants(w, FZPB__WATCH_REQUEST__TOPIC__NOTIFY))
 			continue;
 		begin_event(d, &e);
 		e.kind_case = FZPB__EVENT__KIND_NOTICE;
 		e.notice = &notice;
 		(void)fzipc_send_watch(w->call, &e);
 	}
+}
+
+void fzd_watch_notice(struct fzd *d, Fzpb__Notice__Code code, const char *text)
+{
+	fzd_watch_notice_of(d, code, text, "", "");
 }

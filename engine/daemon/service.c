@@ -42,20 +42,28 @@ void fzd_apply_log_level(struct fzd *d)
 
 /* ---- watchers ---- */
 
-static void notify_status(const struct fzd *d)
+/* The service manager hears of states, not of every change: its socket makes us wait while it is full. */
+static void notify_status(struct fzd *d)
 {
 	struct fzd_status s;
+	char text[sizeof(d->notified)];
 	fzd_status_fill(d, &s);
-	sd_notifyf(
-		0, "STATUS=%s%s%s", fzd_state_name(s.msg.state), s.reason[0] ? ": " : "", s.reason);
+	snprintf(text, sizeof(text), "%s%s%s", fzd_state_name(s.msg.state), s.reason[0] ? ": " : "",
+		s.reason);
+	if (strcmp(text, d->notified) == 0)
+		return;
+	memcpy(d->notified, text, sizeof(text));
+	sd_notifyf(0, "STATUS=%s", text);
 }
 
 static int on_change(sd_event_source *source, void *user)
 {
 	struct fzd *d = user;
 	(void)source;
+	fzd_client_settle(d->client);
 	notify_status(d);
 	fzd_watch_emit(d, FZD_WATCH_STATUS);
+	fzd_waiters_look(d);
 	return 0;
 }
 
@@ -67,7 +75,25 @@ void fzd_changed(struct fzd *d)
 
 /* ---- token ---- */
 
-bool fzd_token_look(struct fzd *d)
+static void log_source(const struct fzd_token *found)
+{
+	bool is_well = found->verdict == FZD_TOKEN_UNTRIED;
+	fz_log(is_well ? FZ_LOG_INFO : FZ_LOG_ERR, "service-mode", "source=\"%s\"%s%s%s",
+		found->origin, is_well ? "" : " reason=\"", found->reason, is_well ? "" : "\"");
+}
+
+/* No source is left: whoever signed in stays, the daemon's own session ends. */
+static bool leave_service_mode(struct fzd *d)
+{
+	if (!fzd_in_service_mode(d))
+		return false;
+	d->token = (struct fzd_token){ .source = FZD_TOKEN_NONE };
+	fz_log(FZ_LOG_INFO, "service-mode-ends", "why=\"no token source is left\"");
+	fzd_client_stop(d->client);
+	return true;
+}
+
+bool fzd_token_look(struct fzd *d, bool is_anew)
 {
 	struct fzd_token_paths paths = { .credentials = getenv("CREDENTIALS_DIRECTORY"),
 		.file = fzd_settings_get(d->settings, FZ_SETTING_TOKEN_PATH).value,
@@ -76,25 +102,19 @@ bool fzd_token_look(struct fzd *d)
 	struct fzd_token found;
 	FZ_CLEANUP(fz_token_wipep) struct fz_token token = { 0 };
 	fzd_token_find(&paths, d->environment_token, &found, &token);
-	bool is_same = found.source == d->token.source && found.verdict == d->token.verdict &&
-		       strcmp(found.origin, d->token.origin) == 0;
-	bool was_serving = fzd_in_service_mode(d);
-	if (found.source == FZD_TOKEN_NONE) {
-		if (!was_serving)
-			return false;
-		fzd_client_stop(d->client);
-	}
+	if (found.source == FZD_TOKEN_NONE)
+		return leave_service_mode(d);
+	bool is_same_place =
+		found.source == d->token.source && strcmp(found.origin, d->token.origin) == 0;
+	/* The portal's word on this very token still holds. */
+	if (is_same_place && !is_anew && fzd_client_has_token(d->client, &token))
+		return false;
+	bool is_same = is_same_place && found.verdict == d->token.verdict;
 	d->token = found;
-	if (found.source != FZD_TOKEN_NONE)
-		fz_log(found.verdict == FZD_TOKEN_UNTRIED ? FZ_LOG_INFO : FZ_LOG_ERR,
-			"service-mode", "source=\"%s\"%s%s%s", found.origin,
-			found.reason[0] ? " reason=\"" : "", found.reason,
-			found.reason[0] ? "\"" : "");
-	else if (was_serving)
-		fz_log(FZ_LOG_INFO, "service-mode-ends", "why=\"%s\"", "no token source is left");
+	log_source(&found);
 	if (token.len > 0)
 		fzd_client_serve(d->client, &token);
-	else if (found.source != FZD_TOKEN_NONE)
+	else
 		fzd_client_stop(d->client);
 	fzd_changed(d);
 	return !is_same;
@@ -123,10 +143,8 @@ void fzd_setting_changed(struct fzd *d, enum fz_setting which)
 {
 	if (which == FZ_SETTING_LOG_FILTER)
 		fzd_apply_log_level(d);
-	else if (which == FZ_SETTING_TOKEN_PATH)
-		(void)fzd_token_look(d);
-	else if (is_of_the_connection(which) && fzd_in_service_mode(d))
-		(void)fzd_token_look(d);
+	else if (which == FZ_SETTING_TOKEN_PATH || fzd_in_service_mode(d))
+		(void)fzd_token_look(d, is_of_the_connection(which));
 	fz_log(FZ_LOG_INFO, "setting-changed", "key=%s source=%d", fz_setting_info(which)->key,
 		(int)fzd_settings_get(d->settings, which).source);
 	fzd_changed(d);
@@ -171,13 +189,13 @@ int fzd_reload(struct fzd *d, struct fzd_reloaded *ret_reloaded, struct fzd_prob
 		fzd_settings_free(fresh);
 		return -EBADMSG;
 	}
-	(void)note_changes(d->settings, fresh, ret_reloaded);
+	bool is_connection = note_changes(d->settings, fresh, ret_reloaded);
 	bool is_policy = policy_differs(d->settings, fresh);
 	fzd_settings_free(d->settings);
 	d->settings = fresh;
 	d->n_reloads++;
 	fzd_apply_log_level(d);
-	if (fzd_token_look(d))
+	if (fzd_token_look(d, is_connection))
 		ret_reloaded->changed[ret_reloaded->n++] = "token";
 	fz_log(FZ_LOG_INFO, "reloaded", "changed=%zu", ret_reloaded->n);
 	if (is_policy)
@@ -389,6 +407,7 @@ int fzd_new(const struct fzd_params *params, struct fzd **ret_d)
 	fz_list_init(&d->watchers);
 	fz_list_init(&d->followers);
 	fz_list_init(&d->benches);
+	fz_list_init(&d->waiters);
 	d->started = fz_clock_now().wall;
 	d->settings_paths = &fzd_settings_paths;
 	d->journal = params->journal;
@@ -406,7 +425,7 @@ int fzd_new(const struct fzd_params *params, struct fzd **ret_d)
 
 int fzd_run(struct fzd *d)
 {
-	(void)fzd_token_look(d);
+	(void)fzd_token_look(d, true);
 	if (d->token.source == FZD_TOKEN_NONE)
 		fz_log(FZ_LOG_INFO, "waiting", "for=\"a front end to sign in\"");
 	sd_notify(0, "READY=1");

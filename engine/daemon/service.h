@@ -29,9 +29,10 @@ struct fzd {
 	struct fz_host *host;
 	struct fzd_client *client;
 	struct fzipc_server *server;
-	struct fz_list watchers, followers, benches; /* calls that stay open */
+	struct fz_list watchers, followers, benches, waiters; /* calls that stay open */
 	fz_wall started;
 	char boot_id[40];
+	char notified[480]; /* the state the service manager knows */
 	/* `log-level set` beside the settings; until: 0 for good */
 	bool has_level_override;
 	enum fz_log_level level_override;
@@ -72,8 +73,11 @@ int fzd_reload(struct fzd *d, struct fzd_reloaded *ret_reloaded, struct fzd_prob
 	FZ_NONNULL(1, 2, 3) FZ_MUST_CHECK;
 /* A setting was stored or forgotten: takes it into use. */
 void fzd_setting_changed(struct fzd *d, enum fz_setting which) FZ_NONNULL(1);
-/* Looks the token up again and, in service mode, connects with it. True if source or verdict differ from before. */
-bool fzd_token_look(struct fzd *d) FZ_NONNULL(1);
+/*
+ * Looks the token up again and, in service mode, connects with it: anew if it is another token, or if `is_anew`. True if
+ * the source or what is to be said of it differ from before.
+ */
+bool fzd_token_look(struct fzd *d, bool is_anew) FZ_NONNULL(1);
 
 static inline bool fzd_in_service_mode(const struct fzd *d)
 {

@@ -64,18 +64,39 @@ void fzd_status_fill_token(const struct fzd *d, Fzpb__TokenStatus *ret_token, ch
 
 /* ---- without a session ---- */
 
+static void say(struct fzd_status *s, Fzpb__Status__State state, const char *reason)
+{
+	s->msg.state = state;
+	snprintf(s->reason, sizeof(s->reason), "%s", reason);
+}
+
+/* There is a token, and yet no session: taken down, or it could not be made. */
+static void fill_stopped(const struct fzd *d, struct fzd_status *s)
+{
+	fz_wall until;
+	const char *reason = fzd_client_reason(d->client);
+	if (fzd_client_is_down(d->client, &until))
+		say(s, until.ns ? FZPB__STATUS__STATE__PAUSED : FZPB__STATUS__STATE__DOWN, reason);
+	else if (reason[0])
+		say(s, FZPB__STATUS__STATE__ERROR, reason);
+	else
+		say(s, FZPB__STATUS__STATE__DOWN, "");
+}
+
 static void fill_idle(const struct fzd *d, struct fzd_status *s)
 {
 	const struct fzd_token *t = &d->token;
-	if (t->source == FZD_TOKEN_NONE) {
-		s->msg.state = FZPB__STATUS__STATE__SIGNED_OUT;
-		snprintf(s->reason, sizeof(s->reason), "no token; waiting for somebody to sign in");
-	} else if (!is_usable(t->verdict)) {
+	const char *reason = fzd_client_reason(d->client);
+	if (fzd_client_awaits_browser(d->client))
+		say(s, FZPB__STATUS__STATE__NEED_BROWSER, "waiting for the sign-in to be finished");
+	else if (t->source == FZD_TOKEN_NONE)
+		say(s, FZPB__STATUS__STATE__SIGNED_OUT,
+			reason[0] ? reason : "no token; waiting for somebody to sign in");
+	else if (is_usable(t->verdict))
+		fill_stopped(d, s);
+	else {
 		s->msg.state = FZPB__STATUS__STATE__ERROR;
 		snprintf(s->reason, sizeof(s->reason), "%.120s: %s", t->origin, t->reason);
-	} else {
-		s->msg.state = FZPB__STATUS__STATE__DOWN;
-		snprintf(s->reason, sizeof(s->reason), "there is a token, but no session");
 	}
 	s->portal.has_state = true;
 	s->portal.state = FZPB__PORTAL__STATE__IDLE;
@@ -211,6 +232,15 @@ static void fill_session(const struct fz_session_status *st, struct fzd_status *
 
 /* ---- all of it ---- */
 
+static void fill_account(const struct fzd *d, struct fzd_status *s)
+{
+	const char *slug = fzd_client_account(d->client), *actor = fzd_client_actor(d->client);
+	s->account.slug = slug[0] ? fz_unconst(slug) : NULL;
+	s->account.actor = actor[0] ? fz_unconst(actor) : NULL;
+	if (slug[0] || actor[0])
+		s->msg.account = &s->account;
+}
+
 static void fill_daemon(const struct fzd *d, struct fzd_status *s)
 {
 	s->daemon.version = fz_unconst(FZ_VERSION);
@@ -247,6 +277,7 @@ void fzd_status_fill(const struct fzd *d, struct fzd_status *ret_status)
 	s->msg.service_mode = fzd_in_service_mode(d);
 	s->msg.reason = s->reason[0] ? s->reason : NULL;
 	s->msg.has_owner_uid = fzd_client_owner(d->client, &s->msg.owner_uid);
+	fill_account(d, s);
 	fill_daemon(d, s);
 	if (d->token.source != FZD_TOKEN_NONE) {
 		fzd_status_fill_token(d, &s->token, s->token_reason);

@@ -2,11 +2,13 @@
 /etc, /run and /var/lib are this test's. The test program runs itself again inside."""
 import json
 import os
+import queue
 import shutil
 import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "ipc"))
@@ -88,7 +90,7 @@ def service_state():
 
 
 class Notify:
-    """The service manager's end of sd_notify."""
+    """The service manager's end of sd_notify; read at once, as a full socket would stop the daemon."""
 
     def __init__(self):
         self.path = "/run/notify.sock"
@@ -97,18 +99,31 @@ class Notify:
         self.s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self.s.bind(self.path)
         os.chmod(self.path, 0o777)
-        self.s.settimeout(20)
-        self.seen = []
+        self.queue = queue.SimpleQueue()
+        self.thread = threading.Thread(target=self.read, daemon=True)
+        self.thread.start()
 
-    def wait_for(self, word):
-        """All messages up to the one with this line in it."""
+    def read(self):
         while True:
             text = self.s.recv(4096).decode()
-            self.seen.append(text)
+            if text == "end":
+                return
+            self.queue.put(text)
+
+    def wait_for(self, word):
+        """The next message with a line that begins so; those before it are dropped."""
+        while True:
+            try:
+                text = self.queue.get(timeout=20)
+            except queue.Empty as error:
+                raise TimeoutError(word) from error
             if any(line.startswith(word) for line in text.splitlines()):
                 return text
 
     def close(self):
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as s:
+            s.sendto(b"end", self.path)
+        self.thread.join()
         self.s.close()
         os.remove(self.path)
 
@@ -140,7 +155,11 @@ class Daemon:
     def __exit__(self, *_):
         if self.ends and self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
-        code = self.process.wait(20)
+        try:
+            code = self.process.wait(20)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            code = "no end within 20 s"
         self.notify.close()
         self.log.close()
         assert not self.ends or code == 0, f"the daemon ended with {code}: {self.log_text()}"

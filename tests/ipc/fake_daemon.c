@@ -281,6 +281,96 @@ static void bug_report(void *user, struct fzipc_call *call, const Fzpb__BugRepor
 	fzipc_call_end(call);
 }
 
+/* ---- the session ---- */
+
+static const char resource_json[] =
+	"{\"id\":\"11111111-2222-3333-4444-555555555555\",\"name\":\"prod-db\",\"type\":\"cidr\","
+	"\"address\":\"10.0.0.0/"
+	"16\",\"sites\":[{\"id\":\"s1\",\"name\":\"fra1\"}],\"site\":\"fra1\","
+	"\"status\":\"online\",\"enabled\":true,\"filters\":[\"tcp/5432\"]}";
+static const char peer_json[] =
+	"{\"id\":\"gw-2\",\"name\":\"gw-2\",\"kind\":\"gateway\",\"path\":\"direct\",\"endpoint\":"
+	"\"203.0.113.5:52625\",\"rtt_us\":9000,\"rx_bytes\":1,\"tx_bytes\":2,\"site\":\"fra1\"}";
+static const char internet_json[] = "{\"available\":true,\"enabled\":true,\"site\":\"fra1\"}";
+
+#define STATUS_HANDLER(name, request_type)                                                         \
+	static void name(void *user, struct fzipc_call *call, const request_type *request)         \
+	{                                                                                          \
+		(void)request;                                                                     \
+		fzipc_reply_##name(call, status_of(user));                                         \
+	}
+#define JSON_HANDLER(name, request_type, reply, json)                                              \
+	static void name(void *user, struct fzipc_call *call, const request_type *request)         \
+	{                                                                                          \
+		(void)request;                                                                     \
+		fzipc_reply_##name(call, answer(user, &fzpb__##reply##__descriptor, json));        \
+	}
+
+STATUS_HANDLER(up, Fzpb__UpRequest)
+STATUS_HANDLER(down, Fzpb__DownRequest)
+STATUS_HANDLER(reset, Fzpb__ResetRequest)
+STATUS_HANDLER(wait_for, Fzpb__WaitRequest)
+STATUS_HANDLER(provide_token, Fzpb__ProvideTokenRequest)
+STATUS_HANDLER(cancel_sign_in, Fzpb__CancelSignInRequest)
+JSON_HANDLER(begin_sign_in, Fzpb__BeginSignInRequest, begin_sign_in_reply,
+	"{\"url\":\"https://app.firezone.dev/acme?as=headless-client\"}")
+JSON_HANDLER(
+	end_session, Fzpb__EndSessionRequest, sign_out_result, "{\"account\":{\"slug\":\"acme\"}}")
+JSON_HANDLER(get_resource, Fzpb__ResourceRequest, resource, resource_json)
+JSON_HANDLER(enable_resource, Fzpb__ResourceRequest, resource, resource_json)
+JSON_HANDLER(disable_resource, Fzpb__ResourceRequest, resource, resource_json)
+JSON_HANDLER(get_internet, Fzpb__InternetRequest, internet_state, internet_json)
+JSON_HANDLER(enable_internet, Fzpb__InternetRequest, internet_state, internet_json)
+JSON_HANDLER(disable_internet, Fzpb__InternetRequest, internet_state, internet_json)
+JSON_HANDLER(get_peer, Fzpb__PeerRequest, peer, peer_json)
+JSON_HANDLER(list_routes, Fzpb__RoutesRequest, route_list,
+	"{\"routes\":[{\"destination\":\"10.0.0.0/16\",\"interface\":\"tun-firezone\",\"table\":"
+	"\"1179212288\",\"why\":\"prod-db\",\"state\":\"present\"}]}")
+
+static void finish_sign_in(
+	void *user, struct fzipc_call *call, const Fzpb__FinishSignInRequest *request)
+{
+	char buf[64] = "";
+	ssize_t n = pread(fzipc_call_fd(call), buf, sizeof(buf), 0);
+	if (!request->callback_url && n <= 0)
+		fzipc_call_fail(
+			call, FZPB__ERROR__CODE__INVALID_ARGUMENT, "There is no token.", NULL);
+	else
+		fzipc_reply_finish_sign_in(call,
+			answer(user, &fzpb__sign_in_result__descriptor,
+				request->callback_url
+					? "{\"account\":{\"slug\":\"acme\",\"actor\":\"Jane\"}}"
+					: "{\"account\":{\"slug\":\"by-token\"}}"));
+}
+
+static void list_resources(
+	void *user, struct fzipc_call *call, const Fzpb__ListResourcesRequest *request)
+{
+	char json[800];
+	(void)request;
+	snprintf(json, sizeof(json), "{\"resources\":[%s]}", resource_json);
+	fzipc_reply_list_resources(call, answer(user, &fzpb__resource_list__descriptor, json));
+}
+
+static void list_peers(void *user, struct fzipc_call *call, const Fzpb__ListPeersRequest *request)
+{
+	char json[800];
+	(void)request;
+	snprintf(json, sizeof(json), "{\"peers\":[%s]}", peer_json);
+	fzipc_reply_list_peers(call, answer(user, &fzpb__peer_list__descriptor, json));
+}
+
+static void explain(void *user, struct fzipc_call *call, const Fzpb__ExplainRequest *request)
+{
+	char json[1600];
+	(void)request;
+	snprintf(json, sizeof(json),
+		"{\"destination\":\"10.0.3.7:443\",\"verdict\":\"tunnel\",\"resource\":%s,"
+		"\"site\":\"fra1\",\"peer\":%s,\"rule\":\"10.0.0.0/16\"}",
+		resource_json, peer_json);
+	fzipc_reply_explain(call, answer(user, &fzpb__explanation__descriptor, json));
+}
+
 static void get_metrics(void *user, struct fzipc_call *call, const Fzpb__MetricsRequest *request)
 {
 	(void)request;
@@ -357,9 +447,29 @@ static void get_version(void *user, struct fzipc_call *call, const Fzpb__Version
 
 static const struct fzipc_handlers handlers = {
 	.get_status = get_status,
+	.up = up,
+	.down = down,
+	.reset = reset,
 	.watch = watch,
+	.wait_for = wait_for,
+	.begin_sign_in = begin_sign_in,
+	.finish_sign_in = finish_sign_in,
+	.end_session = end_session,
+	.provide_token = provide_token,
+	.cancel_sign_in = cancel_sign_in,
+	.list_resources = list_resources,
+	.get_resource = get_resource,
+	.enable_resource = enable_resource,
+	.disable_resource = disable_resource,
+	.get_internet = get_internet,
+	.enable_internet = enable_internet,
+	.disable_internet = disable_internet,
+	.explain = explain,
+	.list_peers = list_peers,
+	.get_peer = get_peer,
 	.show_host = show_host,
 	.revert_host = revert_host,
+	.list_routes = list_routes,
 	.get_settings = get_settings,
 	.set_setting = set_setting,
 	.unset_setting = unset_setting,

@@ -22,12 +22,16 @@ COMMANDS = [
     ["settings", "validate", "/etc/hostname"], ["policy", "show"], ["token", "import", "--file", "/etc/hostname"],
     ["token", "remove"], ["token", "status"], ["logs", "-n", "2"], ["log-level", "get"],
     ["log-level", "set", "debug", "--for", "10m"], ["health"], ["metrics"], ["bug-report", "--preview"], ["reload"],
-    ["bench", "--loopback", "--time", "1s"], ["version"],
+    ["bench", "--loopback", "--time", "1s"], ["version"], ["up"], ["up", "--wait", "5s"], ["down"], ["reset"],
+    ["wait", "--for", "up"], ["sign-in", "--no-browser"], ["sign-out"], ["resource", "list"], ["resource", "show", "prod-db"],
+    ["resource", "enable", "prod-db"], ["resource", "disable", "prod-db"], ["internet-resource", "status"],
+    ["internet-resource", "enable"], ["internet-resource", "disable"], ["explain", "10.0.3.7:443"], ["peer", "list"],
+    ["peer", "show", "gw-2"], ["route", "list"],
 ]
 
 
 def test_every_command_works_in_every_form():
-    with fz.Daemon() as d:
+    with fz.Daemon("--signed-in", "--owner", str(os.getuid())) as d:
         for args in COMMANDS:
             for form in ("human", "json", "jsonl", "terse"):
                 if args[0] == "watch":
@@ -56,7 +60,7 @@ def test_json_is_valid_against_the_schema():
     jsonschema.Draft202012Validator.check_schema(schema)
     validator = jsonschema.Draft202012Validator(schema)
     n = 0
-    with fz.Daemon() as d:
+    with fz.Daemon("--signed-in", "--owner", str(os.getuid())) as d:
         for args in COMMANDS + [["settings", "get", "nope"], ["settings", "set", "api_url", "x"]]:
             if args[0] == "watch":
                 threading.Timer(0.3, d.emit).start()
