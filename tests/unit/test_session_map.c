@@ -1,0 +1,528 @@
+/* The map: which packet goes where, what waits, what is answered, what may come back. */
+#include <errno.h>
+#include <netinet/in.h>
+#include <string.h>
+
+#include "daemon/session_map.h"
+#include "support/test.h"
+#include "wg/packet.h"
+
+#define AT(ms) ((fz_time){ UINT64_C(1'000'000) * (uint64_t)(ms) })
+
+static struct fz_ip ip(const char *text)
+{
+	struct fz_ip out;
+	CHECK_INT(fz_ip_parse(text, &out), 0);
+	return out;
+}
+
+static struct fzp_id id_of(unsigned n)
+{
+	struct fzp_id id;
+	snprintf(id.text, sizeof(id.text), "00000000-0000-4000-8000-%012u", n);
+	return id;
+}
+
+static struct fzp_site sites[] = { { .name = "HQ" } };
+
+static struct fzp_resource cidr(unsigned n, const char *prefix)
+{
+	struct fzp_resource r = { .type = FZP_RESOURCE_CIDR,
+		.id = id_of(n),
+		.name = "name",
+		.address = prefix,
+		.n_sites = 1,
+		.sites = sites };
+	CHECK_INT(fz_prefix_parse(prefix, &r.prefix), 0);
+	return r;
+}
+
+static struct fzp_resource internet(unsigned n)
+{
+	return (struct fzp_resource){ .type = FZP_RESOURCE_INTERNET,
+		.id = id_of(n),
+		.name = "",
+		.address = "",
+		.n_sites = 1,
+		.sites = sites };
+}
+
+static struct fz_map *map_with(const struct fzp_resource *list, uint32_t n)
+{
+	struct fz_map *m = fz_map_new();
+	struct fz_ip v4 = ip("100.64.0.2"), v6 = ip("fd00:2021:1111::2");
+	CHECK(m);
+	fz_map_set_interface(m, &v4, &v6);
+	CHECK_INT(fz_map_set_resources(m, list, n), 0);
+	return m;
+}
+
+static struct fz_map_gateway gateway(unsigned n)
+{
+	char text[32];
+	struct fz_map_gateway g = { .id = id_of(n) };
+	snprintf(text, sizeof(text), "100.64.1.%u", n);
+	g.ipv4 = ip(text);
+	snprintf(text, sizeof(text), "fd00:2021:1111::1:%u", n);
+	g.ipv6 = ip(text);
+	return g;
+}
+
+/* An IPv4 or IPv6 packet with eight bytes of UDP, TCP or ICMP; its length. */
+static size_t packet(
+	uint8_t *out, const char *src, const char *dst, uint8_t protocol, uint16_t port)
+{
+	struct fz_ip s = ip(src), d = ip(dst);
+	size_t header = s.family == FZ_IP4 ? 20 : 40;
+	memset(out, 0, header + 8);
+	if (s.family == FZ_IP4) {
+		out[0] = 0x45;
+		out[3] = 28;
+		out[8] = 64;
+		out[9] = protocol;
+		memcpy(out + 12, s.b, 4);
+		memcpy(out + 16, d.b, 4);
+	} else {
+		out[0] = 0x60;
+		out[5] = 8;
+		out[6] = protocol;
+		out[7] = 64;
+		memcpy(out + 8, s.b, 16);
+		memcpy(out + 24, d.b, 16);
+	}
+	out[header + 2] = (uint8_t)(port >> 8);
+	out[header + 3] = (uint8_t)port;
+	return header + 8;
+}
+
+struct routed {
+	enum fz_map_route verdict;
+	struct fz_map_gateway *gateway;
+	size_t len;
+	uint8_t out[160]; /* about packets of 48 bytes at most */
+};
+
+static struct routed route(struct fz_map *m, fz_time now, const char *src, const char *dst,
+	uint8_t protocol, uint16_t port)
+{
+	struct routed r = { 0 };
+	uint8_t in[64];
+	size_t n = packet(in, src, dst, protocol, port);
+	r.verdict = fz_map_route(
+		m, now, fz_bytes_of(in, n), fz_span_of(r.out, sizeof(r.out)), &r.gateway, &r.len);
+	return r;
+}
+
+static enum fz_map_accept accept_from(
+	struct fz_map *m, struct fz_map_gateway *g, const char *src, const char *dst)
+{
+	uint8_t in[64];
+	size_t n = packet(in, src, dst, IPPROTO_UDP, 53);
+	return fz_map_accept(m, AT(0), g, fz_bytes_of(in, n));
+}
+
+#define V4 "100.64.0.2"
+#define V6 "fd00:2021:1111::2"
+
+TEST(map, the_first_packet_is_held_and_asked_for_and_sent_once_there_is_a_gateway)
+{
+	struct fzp_resource list[] = { cidr(1, "10.0.0.0/8") };
+	struct fz_map *m = map_with(list, 1);
+	struct fz_map_gateway g = gateway(9), *to = NULL;
+	struct fzp_id asked;
+	uint8_t held[FZ_MAP_PACKET_MAX];
+	CHECK(!fz_map_is_awaited(m, &list[0].id));
+	CHECK_INT(route(m, AT(0), V4, "10.1.1.1", IPPROTO_UDP, 1).verdict, FZ_MAP_HELD);
+	CHECK_INT(route(m, AT(1), V4, "10.1.1.1", IPPROTO_UDP, 2).verdict, FZ_MAP_HELD);
+	CHECK_INT(route(m, AT(2), V4, "10.1.1.1", IPPROTO_UDP, 1).verdict, FZ_MAP_HELD);
+	CHECK(fz_map_has_events(m) && fz_map_take_request(m, &asked));
+	CHECK_STR(asked.text, list[0].id.text);
+	CHECK(!fz_map_take_request(m, &asked));
+	CHECK_UINT(fz_map_take_held(m, held, &to), 0);
+	CHECK(fz_map_is_awaited(m, &list[0].id));
+	fz_map_authorized(m, &list[0].id, &g);
+	CHECK_UINT(fz_map_take_held(m, held, &to), 28);
+	CHECK(to == &g && held[23] == 1);
+	CHECK_UINT(fz_map_take_held(m, held, &to), 28);
+	CHECK(held[23] == 2);
+	CHECK_UINT(fz_map_take_held(m, held, &to), 0); /* the same packet twice was one */
+	struct routed r = route(m, AT(3), V4, "10.1.1.1", IPPROTO_TCP, 1);
+	CHECK(r.verdict == FZ_MAP_SEND && r.gateway == &g);
+	fz_map_free(m);
+}
+
+TEST(map, requests_of_one_resource_are_two_seconds_apart)
+{
+	struct fzp_resource list[] = { cidr(1, "10.0.0.0/8"), cidr(2, "10.2.0.0/16") };
+	struct fz_map *m = map_with(list, 2);
+	struct fzp_id asked;
+	(void)route(m, AT(5000), V4, "10.1.1.1", IPPROTO_UDP, 1);
+	CHECK(fz_map_take_request(m, &asked));
+	(void)route(m, AT(6999), V4, "10.1.1.1", IPPROTO_UDP, 2);
+	CHECK(!fz_map_take_request(m, &asked));
+	(void)route(
+		m, AT(6999), V4, "10.2.1.1", IPPROTO_UDP, 2); /* another one has its own clock */
+	CHECK(fz_map_take_request(m, &asked));
+	CHECK_STR(asked.text, list[1].id.text);
+	(void)route(m, AT(7000), V4, "10.1.1.1", IPPROTO_UDP, 3);
+	CHECK(fz_map_take_request(m, &asked));
+	fz_map_refused(m, &list[0].id, true, AT(8000));
+	CHECK(!fz_map_is_awaited(m, &list[0].id));
+	(void)route(m, AT(9999), V4, "10.1.1.1", IPPROTO_UDP, 3);
+	CHECK(!fz_map_take_request(m, &asked));
+	(void)route(m, AT(10'000), V4, "10.1.1.1", IPPROTO_UDP, 3);
+	CHECK(fz_map_take_request(m, &asked));
+	fz_map_free(m);
+}
+
+TEST(map, a_filter_that_permits_comes_before_a_longer_prefix_and_that_before_a_larger_id)
+{
+	struct fzp_filter web[] = { { FZP_TCP, 80, 80 } };
+	struct fzp_resource list[] = { cidr(1, "10.0.0.0/8"), cidr(2, "10.0.0.0/24"),
+		cidr(3, "10.0.0.0/24") };
+	list[1].filters = list[2].filters = web;
+	list[1].n_filters = list[2].n_filters = 1;
+	struct fz_map *m = map_with(list, 3);
+	struct fz_map_gateway g[3] = { gateway(1), gateway(2), gateway(3) };
+	for (size_t i = 0; i < 3; i++)
+		fz_map_authorized(m, &list[i].id, &g[i]);
+	CHECK(route(m, AT(0), V4, "10.0.0.1", IPPROTO_TCP, 80).gateway == &g[2]);
+	CHECK(route(m, AT(0), V4, "10.0.0.1", IPPROTO_TCP, 22).gateway == &g[0]);
+	CHECK(route(m, AT(0), V4, "10.9.0.1", IPPROTO_TCP, 80).gateway == &g[0]);
+	CHECK_INT(fz_map_remove(m, &list[0].id), 0);
+	CHECK_INT(route(m, AT(0), V4, "10.0.0.1", IPPROTO_TCP, 22).verdict, FZ_MAP_REPLY);
+	fz_map_free(m);
+}
+
+/* Type and code of a checked ICMP answer. */
+static unsigned icmp_of(const struct routed *r, const char *to)
+{
+	struct fz_ip dst = ip(to);
+	bool is_v4 = dst.family == FZ_IP4;
+	size_t header = is_v4 ? 20 : 40;
+	CHECK_INT(r->verdict, FZ_MAP_REPLY);
+	CHECK_MEM(r->out + (is_v4 ? 16 : 24), dst.b, fz_ip_len(&dst));
+	uint32_t sum = 0;
+	if (!is_v4) {
+		uint8_t pseudo[8] = { [2] = (uint8_t)((r->len - 40) >> 8),
+			[3] = (uint8_t)(r->len - 40),
+			[7] = IPPROTO_ICMPV6 };
+		sum = wg_checksum_add(sum, fz_bytes_of(r->out + 8, 32));
+		sum = wg_checksum_add(sum, fz_bytes_of(pseudo, 8));
+	}
+	sum = wg_checksum_add(sum, fz_bytes_of(r->out + header, r->len - header));
+	CHECK_UINT(wg_checksum_finish(sum), 0);
+	return r->out[header] * 256u + r->out[header + 1];
+}
+
+TEST(map, what_filters_deny_is_prohibited_and_what_nobody_has_unreachable)
+{
+	struct fzp_filter web[] = { { FZP_TCP, 80, 443 }, { FZP_ICMP, 0, 65'535 } };
+	struct fzp_resource list[] = { cidr(1, "10.0.0.0/8"), cidr(2, "2001:db8::/32") };
+	for (size_t i = 0; i < 2; i++) {
+		list[i].filters = web;
+		list[i].n_filters = 2;
+	}
+	struct fz_map *m = map_with(list, 2);
+	struct routed r = route(m, AT(0), V4, "10.0.0.1", IPPROTO_TCP, 79);
+	CHECK_UINT(icmp_of(&r, V4), 3 * 256 + 13);
+	r = route(m, AT(0), V6, "2001:db8::1", IPPROTO_UDP, 80);
+	CHECK_UINT(icmp_of(&r, V6), 1 * 256 + 1);
+	r = route(m, AT(0), V4, "192.0.2.1", IPPROTO_TCP, 80);
+	CHECK_UINT(icmp_of(&r, V4), 3 * 256 + 1);
+	r = route(m, AT(0), V6, "2001:db9::1", IPPROTO_TCP, 80);
+	CHECK_UINT(icmp_of(&r, V6), 1 * 256 + 3);
+	CHECK_INT(route(m, AT(0), V4, "10.0.0.1", IPPROTO_ICMP, 0).verdict, FZ_MAP_HELD);
+	CHECK_INT(route(m, AT(0), V6, "2001:db8::1", IPPROTO_ICMPV6, 0).verdict, FZ_MAP_HELD);
+	CHECK_INT(route(m, AT(0), V4, "10.0.0.1", IPPROTO_TCP, 443).verdict, FZ_MAP_HELD);
+	fz_map_free(m);
+}
+
+TEST(map, what_is_not_ours_to_send_is_dropped)
+{
+	struct fzp_resource list[] = { cidr(1, "0.0.0.0/1") };
+	struct fz_map *m = map_with(list, 1);
+	CHECK_INT(route(m, AT(0), "100.64.0.3", "10.0.0.1", IPPROTO_UDP, 1).verdict, FZ_MAP_DROP);
+	CHECK_INT(route(m, AT(0), V4, V4, IPPROTO_UDP, 1).verdict, FZ_MAP_DROP);
+	CHECK_INT(route(m, AT(0), V4, "224.0.0.1", IPPROTO_UDP, 1).verdict, FZ_MAP_DROP);
+	CHECK_INT(route(m, AT(0), V4, "255.255.255.255", IPPROTO_UDP, 1).verdict, FZ_MAP_DROP);
+	CHECK_INT(route(m, AT(0), V6, "ff02::1", IPPROTO_UDP, 1).verdict, FZ_MAP_DROP);
+	CHECK_INT(route(m, AT(0), V4, "10.0.0.1", 132, 1).verdict, FZ_MAP_DROP); /* SCTP */
+	uint8_t out[1280], cut[3] = { 0x45 };
+	struct fz_map_gateway *g;
+	size_t n;
+	CHECK_INT(fz_map_route(m, AT(0), fz_bytes_of(cut, 3), fz_span_of(out, sizeof(out)), &g, &n),
+		FZ_MAP_DROP);
+	fz_map_free(m);
+}
+
+TEST(map, the_internet_resource_takes_the_rest_when_it_is_on_but_never_devices)
+{
+	struct fzp_resource list[] = { internet(1), cidr(2, "10.0.0.0/8") };
+	struct fz_map *m = map_with(list, 2);
+	CHECK_INT(route(m, AT(0), V4, "192.0.2.1", IPPROTO_UDP, 1).verdict, FZ_MAP_REPLY);
+	CHECK_INT(fz_map_set_internet(m, true), 0);
+	CHECK_INT(route(m, AT(0), V4, "192.0.2.1", IPPROTO_UDP, 1).verdict, FZ_MAP_HELD);
+	CHECK_INT(route(m, AT(0), V6, "2001:db8::1", IPPROTO_UDP, 1).verdict, FZ_MAP_HELD);
+	CHECK_INT(route(m, AT(0), V4, "100.64.9.9", IPPROTO_UDP, 1).verdict, FZ_MAP_REPLY);
+	CHECK_INT(route(m, AT(0), V6, "fd00:2021:1111::99", IPPROTO_UDP, 1).verdict, FZ_MAP_REPLY);
+	struct fz_prefix *routes;
+	size_t n;
+	CHECK_INT(fz_map_routes(m, &routes, &n), 0);
+	CHECK_UINT(n, 2 + 2 + 1);
+	free(routes);
+	CHECK_INT(fz_map_set_internet(m, false), 0);
+	CHECK_INT(route(m, AT(0), V4, "192.0.2.1", IPPROTO_UDP, 1).verdict, FZ_MAP_REPLY);
+	fz_map_free(m);
+}
+
+TEST(map, only_what_a_gateway_is_authorized_for_may_come_from_it)
+{
+	struct fzp_resource list[] = { cidr(1, "10.0.0.0/8"), cidr(2, "192.0.2.0/24") };
+	struct fz_map *m = map_with(list, 2);
+	struct fz_map_gateway a = gateway(1), b = gateway(2);
+	fz_map_authorized(m, &list[0].id, &a);
+	fz_map_authorized(m, &list[1].id, &b);
+	CHECK_INT(accept_from(m, &a, "10.0.0.1", V4), FZ_MAP_DELIVER);
+	CHECK_INT(accept_from(m, &a, "192.0.2.1", V4), FZ_MAP_DISCARD); /* b's */
+	CHECK_INT(accept_from(m, &a, "198.51.100.1", V4), FZ_MAP_DISCARD); /* nobody's */
+	CHECK_INT(accept_from(m, &a, "10.0.0.1", "100.64.0.3"), FZ_MAP_DISCARD); /* not to us */
+	CHECK_INT(accept_from(m, &a, "100.64.1.1", V4), FZ_MAP_DELIVER); /* itself */
+	CHECK_INT(accept_from(m, &a, "100.64.1.2", V4), FZ_MAP_DISCARD); /* as another gateway */
+	CHECK_INT(accept_from(m, &a, "fd00:2021:1111::1:1", V6), FZ_MAP_DELIVER);
+	fz_map_lost(m, &a);
+	CHECK_INT(accept_from(m, &a, "10.0.0.1", V4), FZ_MAP_DISCARD);
+	CHECK_INT(route(m, AT(0), V4, "10.0.0.1", IPPROTO_UDP, 1).verdict, FZ_MAP_HELD);
+	CHECK_INT(route(m, AT(0), V4, "100.64.1.2", IPPROTO_UDP, 1).verdict, FZ_MAP_SEND);
+	CHECK_INT(route(m, AT(0), V4, "100.64.1.1", IPPROTO_UDP, 1).verdict, FZ_MAP_REPLY);
+	fz_map_free(m);
+}
+
+TEST(map, a_goodbye_is_taken_and_other_control_packets_are_ignored)
+{
+	struct fz_map *m = map_with(NULL, 0);
+	struct fz_map_gateway g = gateway(1), other = gateway(2);
+	struct fzp_id id = id_of(5);
+	uint8_t in[48] = { 0x60, [5] = 8, [6] = 0xff };
+	fz_map_authorized(m, &id, &g);
+	fz_map_authorized(m, &id, &other);
+	CHECK_INT(fz_map_accept(m, AT(0), &g, fz_bytes_of(in, sizeof(in))), FZ_MAP_CONTROL);
+	in[40] = 77;
+	CHECK_INT(fz_map_accept(m, AT(0), &g, fz_bytes_of(in, sizeof(in))), FZ_MAP_CONTROL);
+	CHECK(!fz_map_has_events(m));
+	in[40] = 2;
+	CHECK_INT(fz_map_accept(m, AT(0), &g, fz_bytes_of(in, sizeof(in))), FZ_MAP_CONTROL);
+	CHECK(fz_map_has_events(m));
+	CHECK(fz_map_take_goodbye_maybe(m) == &g);
+	CHECK(!fz_map_take_goodbye_maybe(m));
+	CHECK(!fz_map_has_events(m));
+	fz_map_free(m);
+}
+
+TEST(map, prohibited_by_the_gateway_asks_again)
+{
+	struct fzp_resource list[] = { cidr(1, "10.0.0.0/8") };
+	struct fz_map *m = map_with(list, 1);
+	struct fz_map_gateway g = gateway(1);
+	struct fzp_id asked;
+	uint8_t in[64];
+	fz_map_authorized(m, &list[0].id, &g);
+	(void)packet(in, "100.64.1.1", V4, IPPROTO_ICMP, 0);
+	in[20] = 3;
+	in[21] = 13;
+	(void)packet(in + 28, V4, "10.0.0.1", IPPROTO_UDP, 53);
+	CHECK_INT(fz_map_accept(m, AT(9000), &g, fz_bytes_of(in, 56)), FZ_MAP_DELIVER);
+	CHECK(fz_map_take_request(m, &asked));
+	CHECK(fz_map_is_awaited(m, &list[0].id));
+	CHECK_INT(fz_map_accept(m, AT(9001), &g, fz_bytes_of(in, 56)), FZ_MAP_DELIVER);
+	CHECK(!fz_map_take_request(m, &asked)); /* not each time */
+	in[21] = 1;
+	CHECK_INT(fz_map_accept(m, AT(20'000), &g, fz_bytes_of(in, 56)), FZ_MAP_DELIVER);
+	CHECK(!fz_map_take_request(m, &asked));
+	fz_map_free(m);
+}
+
+TEST(map, a_new_set_keeps_what_did_not_change)
+{
+	struct fzp_resource list[] = { cidr(1, "10.0.0.0/8"), cidr(2, "192.0.2.0/24"),
+		cidr(3, "198.51.100.0/24") };
+	struct fz_map *m = map_with(list, 3);
+	struct fz_map_gateway g = gateway(1);
+	for (size_t i = 0; i < 3; i++)
+		fz_map_authorized(m, &list[i].id, &g);
+	CHECK_INT(fz_map_set_enabled(m, list[2].id.text, false), 0);
+	list[0].name = "renamed";
+	list[1] = cidr(2, "192.0.2.0/25");
+	CHECK_INT(fz_map_set_resources(m, list, 3), 0);
+	CHECK_INT(route(m, AT(0), V4, "10.0.0.1", IPPROTO_UDP, 1).verdict, FZ_MAP_SEND);
+	CHECK_INT(route(m, AT(0), V4, "192.0.2.1", IPPROTO_UDP, 1).verdict, FZ_MAP_HELD);
+	CHECK_INT(route(m, AT(0), V4, "198.51.100.1", IPPROTO_UDP, 1).verdict, FZ_MAP_REPLY);
+	CHECK(fz_map_is_used(m, &g));
+	CHECK_INT(fz_map_remove(m, &list[0].id), 0);
+	CHECK(!fz_map_is_used(m, &g));
+	/* A portal that repeats itself, and one that empties it. */
+	list[1] = list[0];
+	CHECK_INT(fz_map_set_resources(m, list, 2), 0);
+	struct fz_prefix *routes;
+	size_t n;
+	CHECK_INT(fz_map_routes(m, &routes, &n), 0);
+	CHECK_UINT(n, 3);
+	free(routes);
+	CHECK_INT(fz_map_set_resources(m, NULL, 0), 0);
+	CHECK_INT(route(m, AT(0), V4, "10.0.0.1", IPPROTO_UDP, 1).verdict, FZ_MAP_REPLY);
+	fz_map_free(m);
+}
+
+TEST(map, what_waits_goes_with_its_resource_and_the_oldest_gives_way)
+{
+	struct fzp_resource list[] = { cidr(1, "10.0.0.0/8"), cidr(2, "192.0.2.0/24") };
+	struct fz_map *m = map_with(list, 2);
+	struct fz_map_gateway g = gateway(1), *to;
+	uint8_t held[FZ_MAP_PACKET_MAX];
+	for (uint16_t i = 0; i < FZ_MAP_HELD_MAX + 10; i++)
+		(void)route(m, AT(0), V4, "10.0.0.1", IPPROTO_UDP, i);
+	(void)route(m, AT(0), V4, "192.0.2.1", IPPROTO_UDP, 1);
+	CHECK_INT(fz_map_remove(m, &list[1].id), 0);
+	fz_map_authorized(m, &list[0].id, &g);
+	for (unsigned i = 11; i < FZ_MAP_HELD_MAX + 10; i++) {
+		CHECK_UINT(fz_map_take_held(m, held, &to), 28);
+		CHECK_UINT(held[22] * 256u + held[23], i);
+	}
+	CHECK_UINT(fz_map_take_held(m, held, &to), 0);
+	fz_map_free(m);
+}
+
+TEST(map, later_fragments_and_extension_headers_find_their_way)
+{
+	struct fzp_filter web[] = { { FZP_TCP, 80, 80 } };
+	struct fzp_resource list[] = { cidr(1, "10.0.0.0/8"), cidr(2, "2001:db8::/32") };
+	for (size_t i = 0; i < 2; i++) {
+		list[i].filters = web;
+		list[i].n_filters = 1;
+	}
+	struct fz_map *m = map_with(list, 2);
+	uint8_t in[80], out[1280];
+	struct fz_map_gateway *g;
+	size_t len;
+	(void)packet(in, V4, "10.0.0.1", IPPROTO_TCP, 9999);
+	in[7] = 4; /* not the first: what looks like a port is none */
+	CHECK_INT(
+		fz_map_route(m, AT(0), fz_bytes_of(in, 28), fz_span_of(out, sizeof(out)), &g, &len),
+		FZ_MAP_HELD);
+	in[9] = IPPROTO_UDP; /* denied, but no error is sent about a later fragment */
+	CHECK_INT(
+		fz_map_route(m, AT(0), fz_bytes_of(in, 28), fz_span_of(out, sizeof(out)), &g, &len),
+		FZ_MAP_DROP);
+	(void)packet(in, V6, "2001:db8::1", IPPROTO_DSTOPTS, 0);
+	memset(in + 40, 0, 40);
+	in[5] = 24;
+	in[40] = IPPROTO_TCP;
+	in[41] = 0;
+	in[51] = 80;
+	CHECK_INT(
+		fz_map_route(m, AT(0), fz_bytes_of(in, 64), fz_span_of(out, sizeof(out)), &g, &len),
+		FZ_MAP_HELD);
+	in[51] = 81;
+	CHECK_INT(
+		fz_map_route(m, AT(0), fz_bytes_of(in, 64), fz_span_of(out, sizeof(out)), &g, &len),
+		FZ_MAP_REPLY);
+	in[41] = 200; /* longer than the packet */
+	CHECK_INT(
+		fz_map_route(m, AT(0), fz_bytes_of(in, 64), fz_span_of(out, sizeof(out)), &g, &len),
+		FZ_MAP_DROP);
+	fz_map_free(m);
+}
+
+TEST(map, explains_itself)
+{
+	struct fzp_filter web[] = { { FZP_TCP, 80, 80 } };
+	struct fzp_resource list[] = { cidr(1, "10.0.0.0/8"), cidr(2, "192.0.2.0/24"),
+		internet(3) };
+	list[1].filters = web;
+	list[1].n_filters = 1;
+	struct fz_map *m = map_with(list, 3);
+	struct fz_map_gateway g = gateway(1), *to;
+
+	static const struct {
+		const char *ip, *words;
+		uint8_t protocol;
+		uint16_t port;
+		enum fz_session_verdict verdict;
+	} rows[] = {
+		{ "10.0.0.1", "", 0, 0, FZ_SESSION_TUNNEL },
+		{ "192.0.2.1", "first packet", IPPROTO_TCP, 80, FZ_SESSION_TUNNEL },
+		{ "192.0.2.1", "filters", IPPROTO_TCP, 81, FZ_SESSION_BLOCKED },
+		{ "198.51.100.1", "no Resource", 0, 0, FZ_SESSION_PLAIN },
+		{ "100.64.1.1", "gateway", 0, 0, FZ_SESSION_TUNNEL },
+		{ "100.64.1.9", "no device", 0, 0, FZ_SESSION_UNREACHABLE },
+	};
+
+	fz_map_authorized(m, &list[0].id, &g);
+	for (size_t i = 0; i < FZ_ARRAY_LEN(rows); i++) {
+		struct fz_session_explanation e = { 0 };
+		struct fz_ip dst = ip(rows[i].ip);
+		fz_map_explain(m, AT(0), &dst, NULL, rows[i].protocol, rows[i].port, &e, &to);
+		CHECK_INT(e.verdict, rows[i].verdict);
+		CHECK(strstr(e.reason, rows[i].words));
+	}
+	struct fz_session_explanation e = { 0 };
+	struct fz_ip none = { 0 };
+	fz_map_explain(m, AT(0), &none, list[2].id.text, 0, 0, &e, &to);
+	CHECK_INT(e.verdict, FZ_SESSION_BLOCKED);
+	CHECK_STR(e.resource.name, "Internet Resource");
+	fz_map_refused(m, &list[1].id, true, AT(1));
+	fz_map_explain(m, AT(2), &none, list[1].id.text, 0, 0, &e, &to);
+	CHECK_INT(e.verdict, FZ_SESSION_UNREACHABLE);
+	CHECK_INT(fz_map_set_enabled(m, list[1].id.text, false), 0);
+	none = ip("192.0.2.1");
+	fz_map_explain(m, AT(2), &none, NULL, 0, 0, &e, &to);
+	CHECK_INT(e.verdict, FZ_SESSION_BLOCKED);
+	CHECK(strstr(e.reason, "switched off"));
+	fz_map_free(m);
+}
+
+TEST(map, random_packets_and_changes_do_no_harm)
+{
+	struct test_rng rng = { 0x5eed };
+	struct fzp_resource list[16];
+	struct fz_map_gateway g[3] = { gateway(1), gateway(2), gateway(3) };
+	struct fz_map *m = map_with(NULL, 0);
+	printf("seed %#x\n", 0x5eed);
+	for (unsigned round = 0; round < 20'000; round++) {
+		uint8_t in[96], out[1280];
+		struct fz_map_gateway *to;
+		struct fzp_id id = id_of((unsigned)test_rng_below(&rng, 20));
+		size_t n = test_rng_below(&rng, sizeof(in)), len;
+		test_rng_fill(&rng, in, sizeof(in));
+		if (test_rng_below(&rng, 2))
+			(void)packet(in, V4, "10.0.0.1", in[0], (uint16_t)(in[1] << 8));
+		(void)!fz_map_route(
+			m, AT(round), fz_bytes_of(in, n), fz_span_of(out, sizeof(out)), &to, &len);
+		(void)!fz_map_accept(m, AT(round), &g[round % 3], fz_bytes_of(in, n));
+		switch (test_rng_below(&rng, 40)) {
+		case 0:
+			for (unsigned i = 0; i < 16; i++) {
+				char text[32];
+				snprintf(text, sizeof(text), "10.0.%u.0/%u", i % 4,
+					8 + (unsigned)test_rng_below(&rng, 25));
+				list[i] = cidr(i, text);
+			}
+			CHECK_INT(fz_map_set_resources(m, list, 16), 0);
+			break;
+		case 1: fz_map_authorized(m, &id, &g[round % 3]); break;
+		case 2: fz_map_lost(m, &g[round % 3]); break;
+		case 3: fz_map_refused(m, &id, true, AT(round)); break;
+		case 4: CHECK_INT(fz_map_remove(m, &id), 0); break;
+		case 5: CHECK_INT(fz_map_set_enabled(m, id.text, round & 1), 0); break;
+		case 6:
+			while (fz_map_take_request(m, &id))
+				;
+			break;
+		case 7:
+			while (fz_map_take_held(m, out, &to))
+				;
+			break;
+		}
+	}
+	fz_map_free(m);
+}
