@@ -26,13 +26,14 @@ static struct fz_ip ip_of(enum fz_family family, const uint8_t *bytes)
 static bool find_transport(struct fz_bytes packet, enum fz_family family, uint8_t *ret_protocol,
 	struct fz_reader *ret_at)
 {
+	const struct fz_reader nowhere = { 0 };
 	struct fz_reader r = fz_reader_of(packet);
 	if (family == FZ_IP4) {
 		size_t header = (size_t)(packet.p[0] & 15u) * 4;
 		bool is_later = (packet.p[6] & 0x1fu) || packet.p[7];
 		fz_reader_skip(&r, header);
 		*ret_protocol = packet.p[9];
-		*ret_at = is_later ? (struct fz_reader){ 0 } : r;
+		*ret_at = is_later ? nowhere : r;
 		return header >= 20 && !r.bad;
 	}
 	uint8_t next = packet.p[6];
@@ -53,7 +54,7 @@ static bool find_transport(struct fz_bytes packet, enum fz_family family, uint8_
 			fz_reader_skip(&r, (size_t)words * 8);
 		if (is_fragment && offset >> 3) {
 			*ret_protocol = next;
-			*ret_at = (struct fz_reader){ 0 };
+			*ret_at = nowhere;
 			return !r.bad;
 		}
 	}

@@ -159,14 +159,14 @@ static struct map_resource *explain_ip(
 	struct fz_map *m, const struct map_flow *f, fz_time now, struct fz_session_explanation *e)
 {
 	struct map_resource *denied, *r = fz_map_choose_maybe(m, f, &denied);
+	if (!r && !denied)
+		r = switched_off_maybe(m, &f->dst);
 	if (r) {
 		explain_resource(m, r, now, e);
 	} else if (denied) {
 		r = denied;
 		say(e, FZ_SESSION_BLOCKED, "the Resource's filters do not allow this");
 		snprintf(e->rule, sizeof(e->rule), "filters of %.60s", name_of(r));
-	} else if ((r = switched_off_maybe(m, &f->dst))) {
-		explain_resource(m, r, now, e);
 	} else {
 		say(e, FZ_SESSION_PLAIN, "no Resource has this address");
 	}
