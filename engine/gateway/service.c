@@ -21,6 +21,9 @@
 #include "gateway/nft.h"
 #include "gateway/session.h"
 
+#define BUSY_TRIES     50
+#define BUSY_WAIT_USEC 100'000
+
 struct service {
 	const struct gw_options *options;
 	sd_event *event;
@@ -184,6 +187,11 @@ static enum gw_exit open_session(struct service *v, const char *external_id)
 	if (o->allow_insecure && !o->api_url.tls)
 		fz_log(FZ_LOG_WARNING, "insecure-portal", "what=\"the token goes unencrypted\"");
 	int r = gw_session_new(v->event, &params, &v->session);
+	/* The lock is ours: who still has the interface is a killed run that the kernel has not cleared away yet. */
+	for (int i = 0; r == -EBUSY && i < BUSY_TRIES; i++) {
+		(void)usleep(BUSY_WAIT_USEC);
+		r = gw_session_new(v->event, &params, &v->session);
+	}
 	if (r == 0)
 		return GW_EXIT_OK;
 	fz_log(FZ_LOG_ERR, "tunnel-not-made", "interface=%s error=\"%s\"",
