@@ -110,6 +110,21 @@ static bool may_change_network(void)
 	return false;
 }
 
+/* From here on: the one capability, as whatever user we are, and nothing that is executed gains more. */
+static int drop_privileges(void)
+{
+	bool may_bound = capng_have_capability(CAPNG_EFFECTIVE, CAP_SETPCAP) != 0;
+	capng_clear(CAPNG_SELECT_BOTH);
+	if (capng_update(CAPNG_ADD, (capng_type_t)(CAPNG_EFFECTIVE | CAPNG_PERMITTED),
+		    CAP_NET_ADMIN) < 0 ||
+		capng_apply(may_bound ? CAPNG_SELECT_BOTH : CAPNG_SELECT_CAPS) != 0 ||
+		prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0) {
+		fz_log(FZ_LOG_ERR, "privileges", "error=\"they could not be dropped\"");
+		return -EPERM;
+	}
+	return 0;
+}
+
 static gid_t find_group(void)
 {
 	const struct group *g = getgrnam(FZIPC_GROUP);
@@ -204,6 +219,11 @@ static int run(struct fzd_params *p)
 		return exit_code_of(r);
 	fz_log(FZ_LOG_INFO, "started", "version=%s uid=%u socket=%s", FZ_VERSION,
 		(unsigned)geteuid(), binds ? "bound" : "inherited");
+	r = drop_privileges();
+	if (r < 0) {
+		fzd_free(d);
+		return EX_NOPERM;
+	}
 	r = fzd_run(d);
 	fz_log(FZ_LOG_INFO, "stopped", "version=%s", FZ_VERSION);
 	fzd_free(d);

@@ -1,5 +1,6 @@
 /* Host: what was changed on this machine, against what the kernel has now; and putting it right. */
 #include <errno.h>
+#include <net/if.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -45,6 +46,21 @@ static Fzpb__HostChange__State state_of(enum fz_drift drift)
 	return FZPB__HOST_CHANGE__STATE__PRESENT;
 }
 
+static struct row *new_row_maybe(struct table *t)
+{
+	if (t->n == t->cap) {
+		size_t cap = t->cap ? t->cap * 2 : 32;
+		struct row *rows = fz_realloc(t->rows, cap, sizeof(*rows));
+		if (!rows)
+			return NULL;
+		t->rows = rows;
+		t->cap = cap;
+	}
+	struct row *row = &t->rows[t->n++];
+	fzpb__host_change__init(&row->msg);
+	return row;
+}
+
 static int add_row(void *user, const struct fz_host_item *item, enum fz_drift drift)
 {
 	struct table *t = user;
@@ -53,16 +69,9 @@ static int add_row(void *user, const struct fz_host_item *item, enum fz_drift dr
 		t->n_more++;
 		return 0;
 	}
-	if (t->n == t->cap) {
-		size_t cap = t->cap ? t->cap * 2 : 32;
-		struct row *rows = fz_realloc(t->rows, cap, sizeof(*rows));
-		if (!rows)
-			return -ENOMEM;
-		t->rows = rows;
-		t->cap = cap;
-	}
-	struct row *row = &t->rows[t->n++];
-	fzpb__host_change__init(&row->msg);
+	struct row *row = new_row_maybe(t);
+	if (!row)
+		return -ENOMEM;
 	fz_host_format(item, row->what);
 	/* The kind has a field of its own. */
 	const char *rest = strchr(row->what, ' ');
@@ -80,10 +89,32 @@ static void table_done(struct table *t)
 	free(t->msg.changes);
 }
 
+/* The interface lives as long as the descriptor that made it: no journal names it. */
+static int add_interface(const struct fzd *d, struct table *t)
+{
+	struct fz_session_status st;
+	if (!fzd_client_status(d->client, &st) || !st.interface || st.interface[0] == '\0')
+		return 0;
+	bool is_there = if_nametoindex(st.interface) != 0;
+	if (!is_there && !st.has_tunnel)
+		return 0;
+	struct row *row = new_row_maybe(t);
+	if (!row)
+		return -ENOMEM;
+	snprintf(row->what, sizeof(row->what), "%s", st.interface);
+	row->msg.kind = fz_unconst("interface");
+	row->msg.has_state = true;
+	row->msg.state =
+		is_there ? FZPB__HOST_CHANGE__STATE__PRESENT : FZPB__HOST_CHANGE__STATE__MISSING;
+	t->has_drift |= !is_there;
+	return 0;
+}
+
 static int table_fill(struct fzd *d, struct table *t)
 {
 	fzpb__host_changes__init(&t->msg);
-	return fz_host_each(d->host, add_row, t);
+	int r = add_interface(d, t);
+	return r < 0 ? r : fz_host_each(d->host, add_row, t);
 }
 
 /* Rows do not move any more: their pointers can be taken. */
@@ -96,6 +127,9 @@ static int table_finish(struct table *t)
 		t->rows[i].msg.what = t->rows[i].what;
 		t->msg.changes[i] = &t->rows[i].msg;
 	}
+	if (t->n_more > 0)
+		snprintf(t->rows[t->n - 1].what, sizeof(t->rows[0].what), "and %zu more like it",
+			t->n_more + 1);
 	t->msg.n_changes = t->n;
 	t->msg.has_drift = true;
 	t->msg.drift = t->has_drift;
@@ -134,7 +168,8 @@ static void mark(struct table *t, bool is_running, bool has_worked)
 	for (size_t i = 0; i < t->n; i++) {
 		Fzpb__HostChange *c = &t->rows[i].msg;
 		bool is_present = c->state == FZPB__HOST_CHANGE__STATE__PRESENT;
-		if (is_running && is_present)
+		/* The interface is the session's own. */
+		if ((is_running && is_present) || strcmp(c->kind, "interface") == 0)
 			continue;
 		if (!has_worked)
 			c->state = FZPB__HOST_CHANGE__STATE__FAILED;

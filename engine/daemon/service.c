@@ -47,6 +47,11 @@ static void notify_status(struct fzd *d)
 {
 	struct fzd_status s;
 	char text[sizeof(d->notified)];
+	Fzpb__Status__State state = fzd_status_state(d);
+	if ((int)state != d->state) {
+		d->state = (int)state;
+		d->state_since = fz_clock_now().wall;
+	}
 	fzd_status_fill(d, &s);
 	snprintf(text, sizeof(text), "%s%s%s", fzd_state_name(s.msg.state), s.reason[0] ? ": " : "",
 		s.reason);
@@ -408,7 +413,7 @@ int fzd_new(const struct fzd_params *params, struct fzd **ret_d)
 	fz_list_init(&d->followers);
 	fz_list_init(&d->benches);
 	fz_list_init(&d->waiters);
-	d->started = fz_clock_now().wall;
+	d->started = d->state_since = fz_clock_now().wall;
 	d->settings_paths = &fzd_settings_paths;
 	d->journal = params->journal;
 	d->settings = params->settings;

@@ -30,7 +30,8 @@ struct fzd {
 	struct fzd_client *client;
 	struct fzipc_server *server;
 	struct fz_list watchers, followers, benches, waiters; /* calls that stay open */
-	fz_wall started;
+	fz_wall started, state_since;
+	int state; /* Fzpb__Status__State that watchers know */
 	char boot_id[40];
 	char notified[480]; /* the state the service manager knows */
 	/* `log-level set` beside the settings; until: 0 for good */

@@ -102,7 +102,7 @@ static void fill_idle(const struct fzd *d, struct fzd_status *s)
 	s->portal.state = FZPB__PORTAL__STATE__IDLE;
 	s->portal.url = fz_unconst(fzd_settings_get(d->settings, FZ_SETTING_API_URL).value);
 	s->msg.portal = &s->portal;
-	s->msg.since = d->started.ns;
+	s->msg.since = d->state_since.ns;
 }
 
 /* ---- with one ---- */

@@ -87,6 +87,17 @@ static void judge_errno(int err, struct fzd_token *found)
 	judge(found, FZD_TOKEN_UNREADABLE, text);
 }
 
+static bool is_foreign(const struct stat *st, uid_t owner, struct fzd_token *found)
+{
+	char text[200];
+	if (st->st_uid == owner || st->st_uid == geteuid())
+		return false;
+	snprintf(text, sizeof(text), "It belongs to uid %u, not to root. Use: chown root",
+		(unsigned)st->st_uid);
+	judge(found, FZD_TOKEN_UNSAFE, text);
+	return true;
+}
+
 /* Credentials are the service manager's: it made the directory for us alone. */
 static bool is_safe(int fd, uid_t owner, struct fzd_token *found)
 {
@@ -102,12 +113,8 @@ static bool is_safe(int fd, uid_t owner, struct fzd_token *found)
 	}
 	if (found->source == FZD_TOKEN_CREDENTIAL)
 		return true;
-	if (st.st_uid != owner && st.st_uid != geteuid()) {
-		snprintf(text, sizeof(text), "It belongs to uid %u, not to root. Use: chown root",
-			(unsigned)st.st_uid);
-		judge(found, FZD_TOKEN_UNSAFE, text);
+	if (is_foreign(&st, owner, found))
 		return false;
-	}
 	if (st.st_mode & 0177) {
 		snprintf(text, sizeof(text),
 			"Its mode is %04o; others could read it. Use: chmod 600",
@@ -129,11 +136,13 @@ static bool try_file(const char *path, enum fzd_token_source source, uid_t owner
 	found->source = source;
 	snprintf(found->origin, sizeof(found->origin), "%s", path);
 	if (fd < 0) {
-		if (errno == ELOOP)
+		int err = errno;
+		struct stat st;
+		if (err == ELOOP)
 			judge(found, FZD_TOKEN_UNSAFE,
 				"It is a symbolic link. Put the file itself there.");
-		else
-			judge_errno(errno, found);
+		else if (lstat(path, &st) < 0 || !is_foreign(&st, owner, found))
+			judge_errno(err, found);
 		return true;
 	}
 	if (!is_safe(fd, owner, found))

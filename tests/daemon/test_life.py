@@ -71,6 +71,17 @@ def test_it_serves_an_inherited_socket_as_a_user_with_one_capability():
         assert os.path.exists(real.SOCKET), "an inherited socket stays"
 
 
+def test_as_root_it_keeps_one_capability_and_gains_none():
+    real.reset()
+    with real.Daemon() as d:
+        with open(f"/proc/{d.process.pid}/status") as f:
+            lines = dict(line.split(":", 1) for line in f if ":" in line)
+        for name, want in (("CapEff", 1 << 12), ("CapPrm", 1 << 12), ("CapBnd", 0), ("CapInh", 0), ("CapAmb", 0)):
+            assert int(lines[name], 16) == want, (name, lines[name])
+        assert lines["NoNewPrivs"].strip() == "1"
+        assert d.cli("settings", "set", "log_filter", "debug").returncode == 0, "what it keeps it can still write"
+
+
 def test_without_root_and_without_a_socket_it_says_so():
     real.reset()
     real.service_state()

@@ -54,7 +54,10 @@ def test_down_keeps_the_token_and_up_needs_none():
 
 def test_the_tunnels_interface_goes_with_the_daemon():
     with service() as d:
-        real.wait_until(lambda: has_tunnel())
+        real.wait_until(has_tunnel)
+        changes = d.json("host", "show")["changes"]
+        assert changes == [{"kind": "interface", "what": "tun-firezone", "state": "present"}], changes
+        assert d.json("host", "revert")["changes"] == changes, "it is no leftover"
         d.cli("down")
         assert not has_tunnel()
         d.cli("up")
