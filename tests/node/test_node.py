@@ -88,14 +88,16 @@ class Lab:
         return p
 
     def start_relay(self):
+        """Returns coturn's process."""
         log = f"/tmp/fzn{ID}"
         os.makedirs(log, exist_ok=True)
-        self.start("hub", ["turnserver", "-n", "--no-cli", "--no-tls", "--no-dtls", "--no-tcp", "--no-tcp-relay",
+        relay = self.start("hub", ["turnserver", "-n", "--no-cli", "--no-tls", "--no-dtls", "--no-tcp", "--no-tcp-relay",
                            f"--log-file={log}/log", "--simple-log", f"--pidfile={log}/pid", f"--userdb={log}/db",
                            f"--listening-ip={RELAY}", f"--relay-ip={RELAY}", "--listening-port=3478", "--realm=firezone",
                            "--lt-cred-mech", "--user=alice:secret", "--user=bob:secret", "--min-port=50000",
                            "--max-port=50100"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         wait(lambda: "3478" in self.run("hub", "ss -Hlun sport = 3478").stdout, 10, "coturn listens")
+        return relay
 
     def end_nodes(self):
         """Those that still run end in order, whatever they hold: sanitizers have the last word."""
@@ -338,6 +340,40 @@ def scenario_survives_the_loss_of_its_direct_path(lab):
     print(f"    direct again after {time.monotonic() - back:.1f} s")
     assert ping(lab, "10.66.0.2") >= 4
     assert not any(line.startswith("failed") for node in nodes for line in node.log)
+
+
+def scenario_goes_on_without_its_relay(lab):
+    relay = lab.start_relay()
+    nodes = make_pair(lab)
+    connect(nodes)
+    wait(path_is(nodes[0], "direct"), 10, "direct at first")
+    relay.kill()
+    for node in nodes:
+        node.use_relay()  # as the portal names it once more: it is asked whether it lives
+        node.answer("no-relays", 20)
+    assert ping(lab, "10.66.0.2") >= 4
+    assert not any(line.startswith("failed") for node in nodes for line in node.log)
+    # A new one is as good as the first: its address is signalled on the connection that stayed.
+    relay.wait()
+    lab.start_relay()
+    for node in nodes:
+        node.candidates.clear()
+        node.use_relay()
+        wait(lambda node=node: any("typ relay" in text for text in node.candidates), 20, "a relayed candidate")
+    assert ping(lab, "10.66.0.2") >= 4
+
+
+def scenario_bears_a_lying_relay(lab):
+    seed = 7
+    nodes = make_pair(lab, NODE_HOSTS="1")
+    connect(nodes, has_relay=False)
+    for node in nodes:
+        node.use_relay()
+    liar = os.path.join(os.path.dirname(os.path.abspath(__file__)), "lying_relay.py")
+    out = lab.run("hub", f"timeout 60 {sys.executable} {liar} {RELAY} {seed} 20000 203.0.113.10:52625 203.0.113.20:52625").stdout
+    assert int(out) > 0, "nothing was asked of it"
+    assert ping(lab, "10.66.0.2") >= 4, f"seed {seed}"
+    assert not any(line.startswith("failed") for node in nodes for line in node.log), f"seed {seed}"
 
 
 def scenario_hears_that_the_other_side_died(lab):
