@@ -279,6 +279,12 @@ static bool move_bytes(struct fzp_link *l)
 	return false;
 }
 
+static void set_timer(struct fzp_link *l, fz_time at)
+{
+	if (fzp_timer_set(l->event, &l->timer, at, on_timer, l) < 0)
+		fz_log(FZ_LOG_ERR, "portal-timer", "failed=1");
+}
+
 static void pump(struct fzp_link *l)
 {
 	if (l->is_pumping) {
@@ -294,9 +300,7 @@ static void pump(struct fzp_link *l)
 	} while (l->again && done);
 	tell_state(l);
 	l->is_pumping = false;
-	fz_time at = done ? fzp_portal_deadline(l->portal) : (fz_time){ 0 };
-	if (fzp_timer_set(l->event, &l->timer, at, on_timer, l) < 0)
-		fz_log(FZ_LOG_ERR, "portal-timer", "failed=1");
+	set_timer(l, done ? fzp_portal_deadline(l->portal) : (fz_time){ 0 });
 }
 
 /* ---- making and freeing ---- */
@@ -409,7 +413,11 @@ void fzp_link_reset(struct fzp_link *l, const uint8_t public_key[static FZ_KEY_L
 int fzp_link_send(struct fzp_link *l, const char *event, json_t *payload)
 {
 	int r = fzp_portal_send(l->portal, event, payload);
-	pump(l);
+	/* Bytes alone: a caller in the midst of something else is called by nobody. What came of it is told in the next turn. */
+	if (l->is_pumping)
+		return r;
+	(void)move_bytes(l);
+	set_timer(l, fzp_portal_deadline(l->portal));
 	return r;
 }
 

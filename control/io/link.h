@@ -2,7 +2,7 @@
  * The portal's state machine (control/portal.h) on real sockets: resolves, dials, does TLS, moves bytes and time on an
  * sd-event loop, which it never blocks. Nothing is decided here. Shell; control thread.
  *
- * Callbacks come from the loop and from within start, stop, reset and send; they may call all of these, but not
+ * Callbacks come from the loop and from within start and reset, never from send; they may call everything but
  * fzp_link_free.
  */
 #pragma once

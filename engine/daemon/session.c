@@ -15,7 +15,7 @@
 
 #define MTU         1280
 #define TXQUEUELEN  10'000
-#define RETRY_DELAY FZ_SECONDS(5)
+#define RETRY_DELAY FZ_SECONDS(1)
 
 /* ---- states ---- */
 
@@ -118,17 +118,18 @@ static int apply(struct fz_session *s)
 	return r;
 }
 
-static int on_retry(sd_event_source *source, uint64_t usec, void *user)
+static int on_retry(sd_event_source *source, uint64_t usec, void *user);
+
+static void retry_later(struct fz_session *s)
 {
-	(void)source;
-	(void)usec;
-	fz_session_apply(user);
-	return 0;
+	fz_time at = fz_time_add(fzp_now().at, RETRY_DELAY);
+	if (fzp_timer_set(s->event, &s->retry, at, on_retry, s) < 0)
+		fz_log(FZ_LOG_ERR, "session", "retry=0");
 }
 
 void fz_session_apply(struct fz_session *s)
 {
-	if (!s->tunnel || s->ipv4.family == FZ_NO_FAMILY)
+	if (!s->tunnel || s->is_broken || s->ipv4.family == FZ_NO_FAMILY)
 		return; /* before the first init */
 	int r = s->has_tunnel ? 0 : raise_link(s);
 	if (r == 0)
@@ -140,9 +141,7 @@ void fz_session_apply(struct fz_session *s)
 		snprintf(s->detail, sizeof(s->detail), "Addresses and routes could not be set: %s.",
 			fz_strerror(r));
 		fz_log(FZ_LOG_ERR, "host", "error=\"%s\"", fz_strerror(r));
-		if (fzp_timer_set(s->event, &s->retry, fz_time_add(fzp_now().at, RETRY_DELAY),
-			    on_retry, s) < 0)
-			fz_log(FZ_LOG_ERR, "host", "retry=0");
+		retry_later(s);
 	}
 	fz_session_note(s);
 }
@@ -196,6 +195,8 @@ static void on_tunnel_failed(void *user, int err)
 	struct fz_session *s = user;
 	snprintf(s->detail, sizeof(s->detail), "The tunnel cannot go on: %s.", fz_strerror(err));
 	fz_log(FZ_LOG_ERR, "tunnel", "error=\"%s\"", fz_strerror(err));
+	s->is_broken = true;
+	retry_later(s);
 	fz_session_note(s);
 }
 
@@ -213,7 +214,7 @@ static void take_down(struct fz_session *s)
 	}
 	fz_session_tunnel_free(s->tunnel);
 	s->tunnel = NULL;
-	s->is_running = s->has_tunnel = s->was_lost = false;
+	s->is_running = s->has_tunnel = s->was_lost = s->is_broken = s->wants_reset = false;
 	s->ipv4 = s->ipv6 = (struct fz_ip){ 0 };
 	s->n_upstreams = s->n_held = 0;
 	s->search_domain[0] = s->detail[0] = '\0';
@@ -376,9 +377,52 @@ static int make_tunnel(struct fz_session *s)
 		.user = s,
 	};
 	int r = fz_session_tunnel_new(s->event, &p, &s->tunnel);
+	if (r < 0)
+		s->tunnel = NULL;
 	if (r == 0 && s->watch)
 		fz_netwatch_ignore(s->watch, fz_session_tunnel_ifindex(s->tunnel));
 	return r;
+}
+
+/* A new tunnel in the place of one that broke; the portal gives it everything anew. */
+static int mend(struct fz_session *s)
+{
+	uint8_t public_key[FZ_KEY_LEN];
+	int r = fz_host_revert(s->host);
+	fz_session_tunnel_free(s->tunnel);
+	s->tunnel = NULL;
+	s->has_tunnel = false;
+	if (r == 0)
+		r = make_tunnel(s);
+	if (r < 0)
+		return r;
+	s->is_broken = s->wants_reset = false;
+	s->detail[0] = '\0';
+	fz_session_forget_held(s, NULL);
+	fz_session_tunnel_public_key(s->tunnel, public_key);
+	fzp_link_reset(s->link, public_key);
+	return 0;
+}
+
+static int on_retry(sd_event_source *source, uint64_t usec, void *user)
+{
+	(void)source;
+	(void)usec;
+	struct fz_session *s = user;
+	int r = 0;
+	if (s->is_broken)
+		r = mend(s);
+	else if (s->wants_reset)
+		r = fz_session_reset(s);
+	if (r < 0) {
+		s->is_broken |= !s->tunnel;
+		snprintf(s->detail, sizeof(s->detail), "The tunnel could not be made again: %s.",
+			fz_strerror(r));
+		retry_later(s);
+	}
+	fz_session_apply(s);
+	fz_session_note(s);
+	return 0;
 }
 
 int fz_session_start(struct fz_session *s, struct fz_token *token)
@@ -388,7 +432,6 @@ int fz_session_start(struct fz_session *s, struct fz_token *token)
 	int r = make_tunnel(s);
 	if (r < 0) {
 		fz_token_wipep(token);
-		s->tunnel = NULL;
 		return r;
 	}
 	s->is_running = true;
@@ -411,11 +454,14 @@ void fz_session_stop(struct fz_session *s)
 int fz_session_reset(struct fz_session *s)
 {
 	uint8_t public_key[FZ_KEY_LEN];
-	if (!s->is_running)
-		return 0;
+	if (!s->is_running || s->is_broken)
+		return 0; /* what is mended is new anyway */
 	int r = fz_session_tunnel_reset(s->tunnel);
-	if (r < 0)
+	s->wants_reset = r < 0;
+	if (r < 0) {
+		retry_later(s);
 		return r;
+	}
 	fz_session_forget_held(s, NULL);
 	fz_session_tunnel_public_key(s->tunnel, public_key);
 	fzp_link_reset(s->link, public_key);

@@ -31,7 +31,7 @@ enum fz_session_state {
 	FZ_SESSION_UP,
 	FZ_SESSION_RECONNECTING, /* the tunnel is up, the portal away */
 	FZ_SESSION_ENDED, /* by the portal: fz_session_status.reason; start again with a new token */
-	FZ_SESSION_FAILED, /* the tunnel cannot be made: detail says why; tried again while the portal is there */
+	FZ_SESSION_FAILED, /* the tunnel cannot be made or go on: detail says why; tried again */
 	FZ_SESSION_STATE_COUNT_
 };
 

@@ -44,6 +44,7 @@ struct fz_session {
 	enum fz_session_state state; /* as last told */
 	fz_wall since, portal_since;
 	bool is_running, has_ended, has_tunnel, was_lost;
+	bool is_broken, wants_reset; /* to be mended when `retry` fires */
 	enum fzp_reason ended_by;
 	char detail[FZ_SESSION_TEXT_MAX]; /* of the tunnel; "" while it is well */
 
@@ -57,7 +58,6 @@ struct fz_session {
 	struct fzp_client_message message; /* the one being read: too large for a stack */
 
 	sd_event_source *tell, *retry;
-	bool wants_tell;
 };
 
 /* session.c */

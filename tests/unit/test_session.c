@@ -401,6 +401,32 @@ TEST(session, a_tunnel_that_cannot_be_made_is_said_at_once)
 	bench_stop(&b);
 }
 
+TEST(session, a_broken_tunnel_is_made_anew)
+{
+	WORLD(w, "tls:443");
+	struct bench b;
+	char log[1024];
+	struct fz_session_status status;
+	put(&w, "on_join_1", "[" INIT "]");
+	put(&w, "on_join_2", "[" INIT "]");
+	bench_start(&b, &w, NULL);
+	sign_in(&b, "script");
+	run_until_state(&b, FZ_SESSION_UP);
+	(void)fake_log();
+	fake_set(0, -EBUSY);
+	fake_params()->ops.failed(fake_params()->user, -ENODEV);
+	run_until_state(&b, FZ_SESSION_FAILED);
+	fz_session_status(b.s, &status);
+	CHECK(strstr(status.detail, "cannot go on"));
+	run_until_log(&b, "free;", log, sizeof(log)); /* and the first try to make another fails */
+	CHECK_UINT(fz_host_count(b.host), 0);
+	fake_set(0, 0);
+	run_until_state(&b, FZ_SESSION_UP);
+	run_until_log(&b, "resources 1;", log, sizeof(log));
+	CHECK_UINT(on_host(&b).rules, 6);
+	bench_stop(&b);
+}
+
 TEST(session, explains_what_people_write)
 {
 	WORLD(w, "tls:443");
