@@ -31,7 +31,7 @@ end() {
 	local status=$? file
 	trap - EXIT
 	if [[ $status -ne 0 && $status -ne 77 ]]; then
-		for file in "/run/fzlab/$FZ_LAB"/log/*.{firezoned,firezone-gateway,portal}; do
+		for file in "/run/fzlab/$FZ_LAB"/log/*.{firezoned,firezone-gateway,portal,relay}; do
 			[[ -s $file ]] || continue
 			echo "---- ${file##*/}"
 			tail -n 25 "$file" | cut -c 1-300

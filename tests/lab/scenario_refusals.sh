@@ -18,21 +18,22 @@ refused() { # STATUS CODE STATE TEXT
 }
 
 check "the client comes up" client_up
-refused 400 invalid_connect_params connecting ''
-refused 402 limits_exceeded connecting limit
-refused 403 account_disabled connecting disabled
-refused 403 unauthenticated connecting ''
-refused 403 device_untrusted connecting ''
-refused 403 certificate_revoked connecting ''
-refused 409 device_identity_conflict connecting ''
-refused 429 rate_limit connecting ''
-refused 500 unhandled_connect_error connecting ''
-refused 503 rate_limit connecting ''
-refused 302 found connecting ''
+refused 400 invalid_connect_params connecting "refused the connection's parameters"
+refused 402 limits_exceeded connecting "over its plan's limits"
+refused 403 account_disabled connecting 'account is disabled'
+refused 403 unauthenticated connecting 'does not accept this sign-in'
+refused 403 device_untrusted connecting 'not trusted by the account'
+refused 403 something_new connecting 'refuses this device'
+refused 403 certificate_revoked connecting 'certificate was revoked'
+refused 409 device_identity_conflict connecting 'Another device claims this identity'
+refused 429 rate_limit connecting 'asks to wait'
+refused 500 unhandled_connect_error connecting 'problem of its own'
+refused 503 rate_limit connecting 'asks to wait'
+refused 302 found connecting 'answers with a redirect'
 ctl clear
 check "when it no longer says no, the client comes up by itself" within 20 is_state client up
-refused 401 invalid_token error token
-refused 401 missing_token error token
+refused 401 invalid_token error 'token was refused'
+refused 401 missing_token error 'received no token'
 ctl clear
 check "a service's bad token is not tried again by itself" throughout 3 not is_state client up
 
@@ -41,7 +42,7 @@ check "the client comes up" client_up
 ctl disconnect client certificate_revoked
 check "an unknown reason ends one connection only" within 20 is_state client up
 ctl disconnect client
-check "token_expired ends the session" within 15 says error token
+check "token_expired ends the session" within 15 says error 'session has ended'
 ctl clear
 
 lab stop client firezoned
