@@ -184,8 +184,6 @@ static enum gw_exit open_session(struct service *v, const char *external_id)
 		.ops = { .changed = on_changed, .ended = on_ended, .failed = on_failed },
 		.user = v,
 	};
-	if (o->allow_insecure && !o->api_url.tls)
-		fz_log(FZ_LOG_WARNING, "insecure-portal", "what=\"the token goes unencrypted\"");
 	int r = gw_session_new(v->event, &params, &v->session);
 	/* The lock is ours: who still has the interface is a killed run that the kernel has not cleared away yet. */
 	for (int i = 0; r == -EBUSY && i < BUSY_TRIES; i++) {

@@ -19,3 +19,11 @@ if(FZ_TESTS)
   set_tests_properties(gateway_packet_filter gateway_process gateway_traffic PROPERTIES
     SKIP_RETURN_CODE 77 LABELS netns TIMEOUT 300)
 endif()
+
+# Many clients on one gateway, by hand: tests/gateway/bench_clients.py BIN_DIR CLIENTS_DRIVER [CLIENTS [PINGS]]
+if(FZ_TESTS)
+  add_executable(gateway_clients_driver ${PROJECT_SOURCE_DIR}/tests/gateway/clients_driver.c)
+  target_link_libraries(gateway_clients_driver PRIVATE fz::strict fz::io fz::path fz::wg fz::crypto)
+  target_include_directories(gateway_clients_driver PRIVATE "${PROJECT_SOURCE_DIR}/engine")
+  set_target_properties(gateway_clients_driver PROPERTIES RUNTIME_OUTPUT_DIRECTORY "${CMAKE_BINARY_DIR}/tests")
+endif()
