@@ -14,6 +14,7 @@
 #include "daemon/node_internal.h"
 
 #define WIREGUARD_DATA 4
+#define PATHS_REST     FZ_MILLISECONDS(1)
 
 /* ---- news for the control thread ---- */
 
@@ -188,7 +189,10 @@ static bool poll_hook(void *user, struct fz_now now, struct wg_output *ret_out)
 			.to = { .remote = d.remote, .local = d.local.ip } };
 		return true;
 	}
-	n->paths_at = fz_paths_deadline(n->paths);
+	/* A while of rest, so that no state of the paths can keep a thread busy. */
+	n->paths_at = fz_time_add(now.at, PATHS_REST);
+	fz_time at = fz_paths_deadline(n->paths);
+	n->paths_at = at.ns > n->paths_at.ns ? at : n->paths_at;
 	return false;
 }
 
