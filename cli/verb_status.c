@@ -1,4 +1,4 @@
-/* status --check, health, version: answers that are also exit codes. */
+/* status --check, health, explain, version: answers that are also exit codes. */
 #include <string.h>
 
 #include "cli/run.h"
@@ -63,6 +63,24 @@ int fzctl_hook_health(struct fzctl_run *run)
 	struct answer a = { .code = FZCTL_NO };
 	int code = fzctl_call(run, run->verb->method, run->request, -1, on_health, &a);
 	return code == FZCTL_OK ? a.code : code;
+}
+
+static bool on_explained(void *user, struct fzctl_run *run, const ProtobufCMessage *msg)
+{
+	const Fzpb__Explanation *e = (const Fzpb__Explanation *)(const void *)msg;
+	bool goes = e->has_verdict && (e->verdict == FZPB__EXPLANATION__VERDICT__TUNNEL ||
+					      e->verdict == FZPB__EXPLANATION__VERDICT__DIRECT);
+	*(int *)user = goes ? FZCTL_OK : FZCTL_NO;
+	return fzctl_print(run, msg);
+}
+
+int fzctl_hook_explain(struct fzctl_run *run);
+
+int fzctl_hook_explain(struct fzctl_run *run)
+{
+	int verdict = FZCTL_NO;
+	int code = fzctl_call(run, run->verb->method, run->request, -1, on_explained, &verdict);
+	return code == FZCTL_OK ? verdict : code;
 }
 
 struct versions {

@@ -1,5 +1,5 @@
 /* Session: status, and watch as a list of calls that stay open. A reader that is behind gets the whole state, once. */
-#include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -12,11 +12,17 @@
 /* Of all users together; each also has its streams per connection and its connections (ipc/io/server.h). */
 #define WATCHERS_MAX 256
 
+struct peer_id {
+	char text[64];
+};
+
 struct watcher {
 	struct fz_node node;
 	struct fzd *d;
 	struct fzipc_call *call;
 	unsigned topics; /* set of 1 << topic */
+	struct peer_id *peers; /* those it was told of */
+	size_t n_peers;
 };
 
 const char *fzd_state_name(Fzpb__Status__State state)
@@ -76,21 +82,67 @@ static void send_resources(struct watcher *w, struct fzd_resources *list)
 	(void)fzipc_send_watch(w->call, &e);
 }
 
-static void send_peers(struct watcher *w, struct fzd_peers *list)
+static bool send_peer(
+	struct watcher *w, Fzpb__PeerDelta__Change change, Fzpb__Peer *peer_maybe, char *name)
+{
+	Fzpb__Event e;
+	Fzpb__PeerDelta delta = FZPB__PEER_DELTA__INIT;
+	begin_event(w->d, &e);
+	delta.has_change = true;
+	delta.change = change;
+	delta.peer = peer_maybe;
+	delta.name = name;
+	e.kind_case = FZPB__EVENT__KIND_PEER;
+	e.peer = &delta;
+	return fzipc_send_watch(w->call, &e);
+}
+
+static bool knows(const struct watcher *w, const char *id)
+{
+	for (size_t i = 0; i < w->n_peers; i++) {
+		if (strcmp(w->peers[i].text, id) == 0)
+			return true;
+	}
+	return false;
+}
+
+static bool is_listed(const struct fzd_peers *list, const char *id)
 {
 	for (size_t i = 0; i < list->msg.n_peers; i++) {
-		Fzpb__Event e;
-		Fzpb__PeerDelta delta = FZPB__PEER_DELTA__INIT;
-		begin_event(w->d, &e);
-		delta.has_change = true;
-		delta.change = FZPB__PEER_DELTA__CHANGE__CHANGED;
-		delta.peer = list->msg.peers[i];
-		delta.name = delta.peer->name;
-		e.kind_case = FZPB__EVENT__KIND_PEER;
-		e.peer = &delta;
-		if (!fzipc_send_watch(w->call, &e))
-			return;
+		if (strcmp(list->msg.peers[i]->id, id) == 0)
+			return true;
 	}
+	return false;
+}
+
+static void remember(struct watcher *w, const struct fzd_peers *list)
+{
+	size_t n = list->msg.n_peers;
+	struct peer_id *peers = n ? fz_new_array(struct peer_id, n) : NULL;
+	for (size_t i = 0; peers && i < n; i++)
+		snprintf(peers[i].text, sizeof(peers[i].text), "%s", list->msg.peers[i]->id);
+	free(w->peers);
+	w->peers = peers;
+	w->n_peers = peers ? n : 0;
+}
+
+/* A reader that falls behind half-way is told everything by on_ready. */
+static void send_peers(struct watcher *w, const struct fzd_peers *list)
+{
+	bool goes_on = true;
+	for (size_t i = 0; goes_on && i < w->n_peers; i++) {
+		if (!is_listed(list, w->peers[i].text))
+			goes_on = send_peer(
+				w, FZPB__PEER_DELTA__CHANGE__REMOVED, NULL, w->peers[i].text);
+	}
+	for (size_t i = 0; goes_on && i < list->msg.n_peers; i++) {
+		Fzpb__Peer *p = list->msg.peers[i];
+		goes_on = send_peer(w,
+			knows(w, p->id) ? FZPB__PEER_DELTA__CHANGE__CHANGED
+					: FZPB__PEER_DELTA__CHANGE__ADDED,
+			p, p->name);
+	}
+	remember(w, list);
 }
 
 static void on_gone(void *user, struct fzipc_call *call)
@@ -98,6 +150,7 @@ static void on_gone(void *user, struct fzipc_call *call)
 	struct watcher *w = user;
 	(void)call;
 	fz_list_remove(&w->node);
+	free(w->peers);
 	free(w);
 }
 
@@ -127,6 +180,8 @@ static void on_ready(void *user, struct fzipc_call *call)
 	e.kind_case = FZPB__EVENT__KIND_RESYNC;
 	e.resync = &resync;
 	(void)fzipc_send_watch(call, &e);
+	if (peers)
+		remember(w, peers);
 	fzd_resources_free(resources);
 	fzd_peers_free(peers);
 }
@@ -149,6 +204,22 @@ static size_t count(const struct fz_list *l)
 	return n;
 }
 
+/* Who asked for these by name gets them as they are now, then their changes. */
+static void send_lists(struct watcher *w)
+{
+	struct fzd_resources *resources = wants(w, FZPB__WATCH_REQUEST__TOPIC__RESOURCES)
+						  ? fzd_resources_new_maybe(w->d, NULL)
+						  : NULL;
+	struct fzd_peers *peers =
+		wants(w, FZPB__WATCH_REQUEST__TOPIC__PEERS) ? fzd_peers_new_maybe(w->d) : NULL;
+	if (resources)
+		send_resources(w, resources);
+	if (peers)
+		send_peers(w, peers);
+	fzd_resources_free(resources);
+	fzd_peers_free(peers);
+}
+
 void fzd_watch(void *user, struct fzipc_call *call, const Fzpb__WatchRequest *request)
 {
 	struct fzd *d = user;
@@ -162,6 +233,8 @@ void fzd_watch(void *user, struct fzipc_call *call, const Fzpb__WatchRequest *re
 	fz_list_push_back(&d->watchers, &w->node);
 	fzipc_call_keep(call, &watch_ops, w);
 	send_status(w);
+	if (request->n_events > 0)
+		send_lists(w);
 }
 
 void fzd_watch_emit(struct fzd *d, enum fzd_watch what)

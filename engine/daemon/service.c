@@ -47,11 +47,6 @@ static void notify_status(struct fzd *d)
 {
 	struct fzd_status s;
 	char text[sizeof(d->notified)];
-	Fzpb__Status__State state = fzd_status_state(d);
-	if ((int)state != d->state) {
-		d->state = (int)state;
-		d->state_since = fz_clock_now().wall;
-	}
 	fzd_status_fill(d, &s);
 	snprintf(text, sizeof(text), "%s%s%s", fzd_state_name(s.msg.state), s.reason[0] ? ": " : "",
 		s.reason);
@@ -74,6 +69,11 @@ static int on_change(sd_event_source *source, void *user)
 
 void fzd_changed(struct fzd *d)
 {
+	int state = (int)fzd_status_state(d);
+	if (state != d->state) {
+		d->state = state;
+		d->state_since = fz_clock_now().wall;
+	}
 	if (d->change)
 		(void)sd_event_source_set_enabled(d->change, SD_EVENT_ONESHOT);
 }
