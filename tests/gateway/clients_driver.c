@@ -114,14 +114,13 @@ static void count(struct fz_span inner)
 static void receive(struct client *c, struct fz_now now)
 {
 	static uint8_t buf[2048];
-	struct sockaddr_in from;
+	struct sockaddr_in from = { 0 }, at = { 0 };
 	socklen_t len = sizeof(from);
 	ssize_t n = recvfrom(c->fd, buf, sizeof(buf), MSG_DONTWAIT, (struct sockaddr *)&from, &len);
 	if (n <= 0)
 		return;
 	struct fz_addr remote = { .ip = fz_ip_of(FZ_IP4, &from.sin_addr),
 		.port = ntohs(from.sin_port) };
-	struct sockaddr_in at;
 	len = sizeof(at);
 	fz_assert(getsockname(c->fd, (struct sockaddr *)&at, &len) == 0);
 	struct fz_addr local = { .ip = fz_ip_of(FZ_IP4, &at.sin_addr), .port = ntohs(at.sin_port) };
