@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/log.h"
 #include "control/io/link.h"
 #include "control/json.h"
 #include "support/test.h"
@@ -278,13 +279,27 @@ TEST(link, trouble_is_said_exactly)
 	done(&s);
 }
 
+static void keep_log(void *user, enum fz_log_level level, const char *event, const char *detail)
+{
+	char *all = user;
+	size_t n = strlen(all);
+	(void)level;
+	snprintf(all + n, 4096 - n, "%s %s\n", event, detail);
+}
+
 TEST(link, a_token_never_shows_in_what_is_said)
 {
-	WORLD(w, "plain:80");
+	WORLD(w, "http:8081");
+	static char log[4096];
 	struct seen s = { 0 };
-	struct fzp_link *l = link_to(&w, "wss://portal.example:80", &s);
+	fz_log_set_level(FZ_LOG_DEBUG);
+	fz_log_set_sink(keep_log, log);
+	struct fzp_link *l = link_to(&w, "ws://127.0.0.1:8081", &s);
 	start(l, "very-secret-token", 1);
 	world_run_until(&w, &s.down);
-	CHECK(!strstr(fzp_link_detail(l), "very-secret"));
+	fz_log_set_sink(NULL, NULL);
+	CHECK_INT(s.why, FZP_REASON_REFUSED);
+	CHECK(strstr(log, "portal-insecure"));
+	CHECK(!strstr(log, "very-secret") && !strstr(fzp_link_detail(l), "very-secret"));
 	done(&s);
 }
