@@ -5,8 +5,8 @@ import json
 import portal_model as model
 
 HELP = """\
-WHO is a role (client, gateway, relay), a device's name or * for all; EVENT an event or *; times=N ends a switch after
-N uses (default: until `clear`).
+WHO is a role (client, gateway, relay), a device's name, @NAME (one that is a role's word, too) or * for all; EVENT an
+event or *; times=N ends a switch after N uses (default: until `clear`).
 
 status                                   who is connected, grants, switches, counters
 clear                                    all switches off
@@ -40,6 +40,10 @@ iceless on|off | rate-limit on|off
 """
 
 
+def is_meant(who, role, name):
+    return who in ("*", role, name, f"@{name}")
+
+
 class Faults:
     def __init__(self):
         self.rules = []
@@ -52,7 +56,7 @@ class Faults:
         if conn is not None:
             role, name = conn.role, conn.name
         for rule in self.rules:
-            if rule["kind"] != kind or rule["who"] not in ("*", role, name):
+            if rule["kind"] != kind or not is_meant(rule["who"], role, name):
                 continue
             if any(rule.get(k) not in ("*", v) for k, v in match.items()):
                 continue
@@ -101,7 +105,7 @@ class Control:
         return answer if isinstance(answer, dict) else {"ok": True, "text": answer or "ok"}
 
     def conns(self, who):
-        return [c for c in self.portal.conns.values() if who in ("*", c.role, c.name)]
+        return [c for c in self.portal.conns.values() if is_meant(who, c.role, c.name)]
 
     def do_status(self, plain, times, named):
         p = self.portal
@@ -279,7 +283,7 @@ class Control:
 
     def do_reject(self, plain, times, named):
         found = [r for a in self.portal.model.accounts.values() for r in a.resources.values() if r.key == plain[1]]
-        ids = {d.id for d in self.portal.model.devices.values() if plain[0] in ("*", d.name, d.role)}
+        ids = {d.id for d in self.portal.model.devices.values() if is_meant(plain[0], d.role, d.name)}
         return f"{sum(self.reject_all(r, ids) for r in found)} grants"
 
     def do_interface(self, plain, times, named):

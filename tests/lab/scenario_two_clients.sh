@@ -5,7 +5,7 @@ begin firezoned firezone-gateway firezonectl
 
 check "gateway and two clients come up" eval 'pair_up && client_up client2'
 check "both download at once" eval 'downloads client 5M & a=$!; downloads client2 5M && wait $a'
-ctl reject client office
+ctl reject @client office
 ctl deny office forbidden
 check "one loses its grant" within 15 reaches_not client
 check "the other keeps its own" reaches client2

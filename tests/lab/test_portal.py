@@ -403,6 +403,17 @@ class PortalTest(unittest.IsolatedAsyncioTestCase):
         await self.ctl("bytes", "c1", "8103414243")
         self.assertEqual((await client.ws.receive(timeout=5)).data, "ABC")
 
+    async def test_a_name_that_is_a_roles_word_can_be_meant_alone(self):
+        one = await self.dial("client", ".lab.client.robot", "c1", name="client")
+        two = await self.dial("client", ".lab.client.robot", "c2")
+        await one.join()
+        await two.join()
+        await self.ctl("push", "@client", "news", "1")
+        await one.hear("news")
+        await two.hears_nothing("news")
+        await self.ctl("push", "client", "news", "2")
+        await two.hear("news")
+
     async def test_an_outage_and_its_end(self):
         client, _ = await self.client()
         await self.ctl("outage", "0.2")
