@@ -482,6 +482,111 @@ TEST(plane, delivers_only_what_its_filter_leaves)
 	free_pair(&p);
 }
 
+/* Two ends that do not know each other: what happens, hooks do. */
+static struct pair make_strangers(
+	enum fz_io_kind io, unsigned threads, const struct fz_plane_hooks *hooks)
+{
+	struct pair p = { 0 };
+	enter_netns();
+	make_end(&p.e[0], io, threads, hooks);
+	make_end(&p.e[1], io, threads, NULL);
+	return p;
+}
+
+/* By length: 100 is answered by itself, 200 is kept, the rest is refused. */
+static enum fz_plane_outbound judge_by_length(void *user, struct fz_now now, struct fz_bytes packet,
+	uint32_t n, struct fz_span out, struct wg_tx_claim *ret_claim, size_t *ret_len)
+{
+	struct seen *s = user;
+	(void)now;
+	(void)n;
+	(void)ret_claim;
+	s->n_filtered += packet.n == 200;
+	if (packet.n != 100 || out.n < packet.n)
+		return packet.n == 200 ? FZ_PLANE_HELD : FZ_PLANE_REFUSE;
+	memcpy(out.p, packet.p, packet.n);
+	*ret_len = packet.n;
+	return FZ_PLANE_ANSWER;
+}
+
+static void answers_and_holds(enum fz_io_kind io)
+{
+	struct seen seen = { 0 };
+	struct fz_plane_hooks hooks = { .user = &seen, .outbound = judge_by_length };
+	struct pair p = make_strangers(io, 1, &hooks);
+	uint8_t buf[2048], want[100];
+	CHECK(send(p.e[0].host, buf, make_packet(buf, 300, 0, 0, 6), 0) == 300);
+	CHECK(send(p.e[0].host, buf, make_packet(buf, 200, 0, 0, 7), 0) == 200);
+	CHECK(send(p.e[0].host, want, make_packet(want, 100, 0, 0, 8), 0) == 100);
+	CHECK(host_is_ready(&p.e[0]));
+	CHECK_INT(recv(p.e[0].host, buf, sizeof(buf), 0), 100);
+	CHECK(memcmp(buf, want, sizeof(want)) == 0);
+	CHECK_UINT(seen.n_filtered, 1);
+	CHECK(recv(p.e[0].host, buf, sizeof(buf), MSG_DONTWAIT) < 0);
+	free_pair(&p);
+}
+
+TEST(plane, answers_into_the_tun_what_its_hook_answers_and_keeps_what_it_holds_on_epoll)
+{
+	answers_and_holds(FZ_IO_EPOLL);
+}
+
+TEST(plane, answers_into_the_tun_what_its_hook_answers_and_keeps_what_it_holds_on_io_uring)
+{
+	answers_and_holds(FZ_IO_URING);
+}
+
+struct outbox {
+	bool is_due; /* with the lock */
+	struct wg_output out;
+};
+
+static bool say_once(void *user, struct fz_now now, struct wg_output *ret_out)
+{
+	struct outbox *o = user;
+	(void)now;
+	bool was_due = o->is_due;
+	o->is_due = false;
+	*ret_out = o->out;
+	return was_due;
+}
+
+static fz_time when_due(void *user)
+{
+	const struct outbox *o = user;
+	return o->is_due ? (fz_time){ 0 } : FZ_NEVER;
+}
+
+TEST(plane, sends_what_its_poll_hook_has_behind_a_channel_header)
+{
+	static const uint8_t word[] = "hello";
+	struct outbox box = { .out = { .pkt = fz_bytes_of(word, sizeof(word)) } };
+	struct fz_plane_hooks hooks = { .user = &box, .poll = say_once, .deadline = when_due };
+	struct pair p = make_strangers(FZ_IO_AUTO, 2, &hooks);
+	FZ_CLEANUP(fz_closep) int s = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	struct sockaddr_storage ss;
+	struct fz_addr at = { .ip = fz_ip4(127, 0, 0, 1), .port = 3478 };
+	socklen_t len = fz_sockaddr_of_addr(&at, &ss);
+	CHECK_INT(bind(s, (struct sockaddr *)&ss, len), 0);
+	uint8_t buf[64];
+	static const uint16_t channels[] = { 0, 0x4001 };
+	for (size_t i = 0; i < FZ_ARRAY_LEN(channels); i++) {
+		uint16_t channel = channels[i];
+		fz_plane_lock(p.e[0].plane);
+		box.out.to = (struct wg_endpoint){ .remote = at, .channel = channel };
+		box.is_due = true;
+		fz_plane_unlock(p.e[0].plane);
+		struct pollfd pfd = { .fd = s, .events = POLLIN };
+		CHECK_INT(poll(&pfd, 1, 10'000), 1);
+		size_t head = channel ? 4 : 0;
+		CHECK_INT(recv(s, buf, sizeof(buf), 0), head + sizeof(word));
+		CHECK(memcmp(buf + head, word, sizeof(word)) == 0);
+		CHECK(channel == 0 ||
+			(fz_be16_load(buf) == channel && fz_be16_load(buf + 2) == sizeof(word)));
+	}
+	free_pair(&p);
+}
+
 /* ---- the device goes ---- */
 
 static void delete_link(uint32_t ifindex)
