@@ -1,6 +1,9 @@
 /* firezone-gateway: lets clients of a Firezone network reach the Resources of a site. */
+#include <cap-ng.h>
+#include <errno.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -63,6 +66,41 @@ static void set_limits(void)
 	(void)umask(077);
 }
 
+/*
+ * From here on what changing the network takes, as whatever user we are, and nothing that is executed gains more. A
+ * health endpoint may be below port 1024.
+ */
+static int drop_privileges(void)
+{
+	if (capng_get_caps_process() != 0 || !capng_have_capability(CAPNG_EFFECTIVE, CAP_NET_ADMIN))
+		return -EPERM;
+	bool may_bind = capng_have_capability(CAPNG_EFFECTIVE, CAP_NET_BIND_SERVICE) != 0;
+	bool may_bound = capng_have_capability(CAPNG_EFFECTIVE, CAP_SETPCAP) != 0;
+	capng_type_t sets = (capng_type_t)(CAPNG_EFFECTIVE | CAPNG_PERMITTED);
+	capng_clear(CAPNG_SELECT_BOTH);
+	if (capng_update(CAPNG_ADD, sets, CAP_NET_ADMIN) < 0 ||
+		(may_bind && capng_update(CAPNG_ADD, sets, CAP_NET_BIND_SERVICE) < 0) ||
+		capng_apply(may_bound ? CAPNG_SELECT_BOTH : CAPNG_SELECT_CAPS) != 0 ||
+		prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0)
+		return -EPERM;
+	return 0;
+}
+
+/* The journal takes the level from the front of a line. */
+static void write_to_journal(
+	void *user, enum fz_log_level level, const char *event, const char *detail)
+{
+	static const int priorities[] = {
+		[FZ_LOG_SILENT] = 7,
+		[FZ_LOG_ERR] = 3,
+		[FZ_LOG_WARNING] = 4,
+		[FZ_LOG_INFO] = 6,
+		[FZ_LOG_DEBUG] = 7,
+	};
+	(void)user;
+	fprintf(stderr, "<%d>%s%s%s\n", priorities[level], event, detail[0] ? " " : "", detail);
+}
+
 static int complain(const char *what, enum gw_exit e)
 {
 	fprintf(stderr, "firezone-gateway: %s\n", what);
@@ -106,6 +144,10 @@ static int serve(const struct gw_options *o)
 	}
 	if (o->action == GW_CHECK)
 		return printf("settings, id and token (from the %s) can be used\n", source) < 0;
+	if (drop_privileges() < 0)
+		return complain("CAP_NET_ADMIN is missing: start it by systemctl start "
+				"firezone-gateway, or as root",
+			GW_EXIT_NO_PERMISSION);
 	return (int)gw_service_run(o, id, &token);
 }
 
@@ -127,6 +169,8 @@ int main(int argc, char **argv)
 				"FIREZONE_INSECURE_PORTAL=1 allows ws:// for tests",
 			GW_EXIT_CONFIG);
 	fz_log_set_level(o.log_level);
+	if (getenv("JOURNAL_STREAM"))
+		fz_log_set_sink(write_to_journal, NULL);
 	int r = fz_crypto_selftest();
 	if (r < 0)
 		return complain(fz_strerror(r), GW_EXIT_FAILURE);

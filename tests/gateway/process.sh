@@ -55,6 +55,8 @@ ip -n "$NS" link set site up
 ip -n "$NS" link set site-peer up
 mkdir -p "$PORTAL" "$WORK/state"
 touch "$PORTAL/events"
+# As udev makes it; in a container it may be root's alone.
+mknod -m 0666 "$WORK/tun" c 10 200 && chmod 0755 "$WORK" || exit 1
 cat >"$PORTAL/init" <<'JSON'
 {"interface": {"ipv4": "100.64.0.1", "ipv6": "fd00:2021:1111::1"},
  "config": {"ipv4_masquerade_enabled": true, "ipv6_masquerade_enabled": true},
@@ -69,8 +71,9 @@ within 20 test -e "$PORTAL/requests" || { cat "$WORK/portal.err"; exit 1; }
 # gateway WORDS...: in the foreground, its environment from ENV
 gateway() {
 	ip netns exec "$NS" unshare --mount --propagation private bash -c '
-		mkdir -p /var/lib/firezone-gateway && mount --bind "$1" /var/lib/firezone-gateway && shift && exec "$@"' \
-		sh "$WORK/state" env -i PATH="$PATH" FIREZONE_API_URL=ws://127.0.0.1:8081 FIREZONE_INSECURE_PORTAL=1 \
+		mkdir -p /var/lib/firezone-gateway && mount --bind "$1" /var/lib/firezone-gateway &&
+			mount --bind "$2" /dev/net/tun && shift 2 && exec "$@"' \
+		sh "$WORK/state" "$WORK/tun" env -i PATH="$PATH" FIREZONE_API_URL=ws://127.0.0.1:8081 FIREZONE_INSECURE_PORTAL=1 \
 		FIREZONE_ID=gateway-under-test HEALTH_CHECK_ADDR=$HEALTH LOG_LEVEL=debug \
 		ASAN_OPTIONS="${ASAN_OPTIONS:-}" "${ENV[@]}" "$@" </dev/null >>"$WORK/log" 2>&1
 }
@@ -143,6 +146,13 @@ check "--check looks and ends" run 0 --check
 ENV=("FIREZONE_TOKEN=$TOKEN" "FIREZONE_INSECURE_PORTAL=0")
 check "ws:// without the opt-in is refused" run 78
 check "nothing was done to the host so far" not interface
+ENV=("FIREZONE_TOKEN=$TOKEN")
+unprivileged() {
+	gateway setpriv --reuid 65534 --clear-groups --bounding-set -all --inh-caps -all --no-new-privs timeout 30 "$BIN"
+	[[ $? -eq 77 ]]
+}
+check "without privileges it ends with 77" unprivileged
+check "and says what is missing" logged 'CAP_NET_ADMIN is missing'
 
 # ---- refused by the portal --------------------------------------------------------------------------------------------------
 ENV=("FIREZONE_TOKEN=$TOKEN")
@@ -168,6 +178,13 @@ check "a second one is refused" run 69
 check "and the first goes on" answers /readyz 200
 check "the token is not in its environment" not grep -aF "$TOKEN" "/proc/$PID/environ"
 check "nor on its command line" not grep -aF "$TOKEN" "/proc/$PID/cmdline"
+capabilities() {
+	grep '^Cap' "/proc/$PID/status"
+	[[ $(awk '/^Cap(Eff|Prm)/ { print $2 }' "/proc/$PID/status" | sort -u) == 0000000000001400 ]] &&
+		[[ $(awk '/^Cap(Bnd|Inh|Amb)/ { print $2 }' "/proc/$PID/status" | sort -u) == 0000000000000000 ]]
+}
+check "also as root it has two capabilities, changing the network and low ports" capabilities
+check "nothing it executes could gain more" grep -q '^NoNewPrivs:.1' "/proc/$PID/status"
 
 client() { # REF RESOURCE
 	cat <<JSON
@@ -208,6 +225,23 @@ push '{"event": "disconnect", "payload": {"reason": "token_expired"}}'
 wait "$SHELL_PID"
 check "an expired token ends it with 77" test $? -eq 77
 check "nothing is left" not policy -4
+
+# As the unit runs it: a user of its own, one ambient capability.
+chown -R 65534 "$WORK/state"
+start_as_user() {
+	gateway setpriv --reuid 65534 --clear-groups --bounding-set -all,+net_admin --inh-caps -all,+net_admin \
+		--ambient-caps -all,+net_admin --no-new-privs "$BIN" &
+	SHELL_PID=$!
+	STARTED+=("$(process_of "$SHELL_PID")")
+	within 20 running
+}
+check "as a user of its own it starts" start_as_user
+check "and is ready with one capability" within 30 answers /readyz 200
+check "with its table" table
+finish TERM
+check "and ends well" test $? -eq 0
+check "leaving nothing" not policy -4
+chown -R 0 "$WORK/state"
 
 check "--leave-host-alone starts" start --leave-host-alone
 check "and is ready without a table" within 30 answers /readyz 200
