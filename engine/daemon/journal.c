@@ -244,7 +244,7 @@ static void to_stderr(enum fz_log_level level, const char *event, const char *de
 static void one_line(char *to, const char *from, size_t cap)
 {
 	size_t n = 0;
-	for (; from[n] && n < cap - 1; n++)
+	for (; n < cap - 1 && from[n]; n++)
 		to[n] = (unsigned char)from[n] < ' ' || from[n] == 0x7f ? ' ' : from[n];
 	to[n] = '\0';
 }

@@ -49,7 +49,8 @@ static void finish(struct bench *b)
 	m.bits_per_second = (uint64_t)((double)r.bytes * 8 / seconds);
 	m.packets_per_second = (uint64_t)((double)r.packets / seconds);
 	/* One decimal is as much as the measurement is good for. */
-	m.cpu_percent = (double)(r.cpu.ns * 1000 / r.elapsed.ns) / 10;
+	uint64_t tenths = r.cpu.ns * 1000 / r.elapsed.ns;
+	m.cpu_percent = (double)tenths / 10;
 	m.has_elapsed_ns = m.has_done = m.done = true;
 	m.elapsed_ns = r.elapsed.ns;
 	if (!fzipc_send_bench(call, &m))

@@ -60,7 +60,8 @@ static void add_process(struct fzd *d, struct fzd_metrics *m)
 					  "1 if the daemon has its own token", NULL, false },
 				  reloads = { "firezone_reloads",
 					  "configuration taken into use again", NULL, true };
-	add(m, &uptime, NULL, (double)((fz_clock_now().wall.ns - d->started.ns) / 1'000'000'000));
+	int64_t seconds = (fz_clock_now().wall.ns - d->started.ns) / 1'000'000'000;
+	add(m, &uptime, NULL, (double)seconds);
 	add(m, &memory, NULL, resident_bytes());
 	add(m, &service, NULL, fzd_in_service_mode(d));
 	add(m, &reloads, NULL, (double)d->n_reloads);

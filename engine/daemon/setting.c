@@ -42,7 +42,7 @@ static const char *check_slug(const char *value)
 	static const char wrong[] =
 		"An account's slug is made of a-z, 0-9, '_' and '-', at most 100 of them.";
 	size_t n = strspn(value, "abcdefghijklmnopqrstuvwxyz0123456789_-");
-	return value[n] == '\0' && n <= FZP_SLUG_MAX ? NULL : wrong;
+	return n <= FZP_SLUG_MAX && value[n] == '\0' ? NULL : wrong;
 }
 
 static const char *check_name(const char *value)

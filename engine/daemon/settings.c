@@ -13,6 +13,7 @@
 
 #include "base/alloc.h"
 #include "base/bytebuf.h"
+#include "base/err.h"
 #include "base/fd.h"
 #include "daemon/file.h"
 #include "daemon/paths.h"
@@ -199,7 +200,7 @@ static int read_dir(struct fzd_settings *s, enum fzd_source source, const char *
 			fzd_problems_add(problems, dir, 0,
 				"The directory cannot be read: %s. It must be readable for "
 				"firezoned.",
-				strerror(errno));
+				fz_strerror(-errno));
 		return 0;
 	}
 	const char *why = "";

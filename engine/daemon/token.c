@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/ct.h"
+#include "base/err.h"
 #include "base/fd.h"
 #include "control/auth.h"
 #include "daemon/file.h"
@@ -82,7 +83,7 @@ static void judge_text(struct fz_bytes text, struct fzd_token *found, struct fz_
 static void judge_errno(int err, struct fzd_token *found)
 {
 	char text[200];
-	snprintf(text, sizeof(text), "It cannot be read: %s.%s", strerror(err),
+	snprintf(text, sizeof(text), "It cannot be read: %s.%s", fz_strerror(-err),
 		err == EACCES ? " Use `firezonectl token import`, or a systemd credential." : "");
 	judge(found, FZD_TOKEN_UNREADABLE, text);
 }
