@@ -164,8 +164,7 @@ static void on_failed(void *user, const char *id, enum fz_node_failure why)
 {
 	struct gw_tunnel *t = user;
 	struct fz_node_peer *peer = fz_node_find_maybe(t->node, id);
-	fz_log(FZ_LOG_INFO, "connection-failed", "client=%.8s why=%s", id,
-		fz_node_failure_name(why));
+	(void)why; /* the node has logged it */
 	fz_node_lock(t->node);
 	struct gw_client *c = gw_table_find_maybe(t->table, id);
 	if (c)
@@ -181,12 +180,6 @@ static void on_no_relays(void *user)
 {
 	struct gw_tunnel *t = user;
 	t->params.no_relays(t->params.user);
-}
-
-static void on_session_up(void *user, const char *id)
-{
-	(void)user;
-	fz_log(FZ_LOG_INFO, "session-up", "client=%.8s", id);
 }
 
 static void on_broken(void *user, int err)
@@ -228,7 +221,6 @@ static int make_node(struct gw_tunnel *t)
 			.candidate = on_candidate,
 			.failed = on_failed,
 			.no_relays = on_no_relays,
-			.session_up = on_session_up,
 			.broken = on_broken,
 			.rung = on_rung,
 		},
