@@ -113,7 +113,6 @@ gateway_up() { # [HOST [VAR=VALUE...]]
 }
 pair_up() { gateway_up && client_up; }
 pid_of() { cut -d ' ' -f 1 "/run/fzlab/$FZ_LAB/pid/$1.$2"; }
-is_running() { lab status 2>/dev/null | grep -E "^$1 " | grep -qE " $2( |\$)"; }
 
 # ---- traffic -----------------------------------------------------------------------------------------------------------
 

@@ -14,7 +14,7 @@ comes_from() { # ADDRESS [URL]
 on client ip rule add pref 5000 to 198.51.100.0/24 lookup 777
 on client ip route add 198.51.100.0/24 via 192.168.31.1 table 777
 rules() { on client ip rule && on client ip -6 rule && on client ip route show table 777 && on client ip route show table main; }
-theirs_are_there() { on client ip rule | grep -q '^5000:.*198.51.100.0/24 lookup 777' && on client ip route show table 777 | grep -q 192.168.31.1; }
+theirs_are_there() { on client ip rule | grep '^5000:.*198.51.100.0/24 lookup 777' && on client ip route show table 777 | grep 192.168.31.1; }
 
 check "off the tunnel, requests come from the client's own box" within 10 comes_from 203.0.113.31
 before=$(rules)
