@@ -9,7 +9,7 @@ HERE=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 BIN=$(cd "${1:?usage: run.sh BIN_DIR [PATTERN]}" && pwd)
 PATTERN=${2:-}
 JOBS=${FZ_LAB_JOBS:-$(nproc)}
-LIMIT=${FZ_LAB_SECONDS:-300}
+LIMIT=${FZ_LAB_SECONDS:-600}
 WORK=$(mktemp -d)
 trap 'rm -rf "$WORK"' EXIT
 

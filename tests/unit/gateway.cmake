@@ -17,7 +17,7 @@ if(FZ_TESTS)
   add_test(NAME gateway_traffic COMMAND ${Python3_EXECUTABLE} ${gateway_tests}/test_traffic.py
     "${CMAKE_BINARY_DIR}/bin" "${CMAKE_BINARY_DIR}/tests/node_driver")
   set_tests_properties(gateway_packet_filter gateway_process gateway_traffic PROPERTIES
-    SKIP_RETURN_CODE 77 LABELS netns TIMEOUT 300)
+    SKIP_RETURN_CODE 77 LABELS netns TIMEOUT 600)
 endif()
 
 # Many clients on one gateway, by hand: tests/gateway/bench_clients.py BIN_DIR CLIENTS_DRIVER [CLIENTS [PINGS]]
