@@ -32,7 +32,10 @@ struct fz_ice_credentials {
 	char password[FZ_ICE_PASSWORD_MAX];
 };
 
-/* Checks of a pair start `initial_rto` apart, double to `max_rto` and stay there; `timeout` unanswered fails the pair. */
+/*
+ * Checks of a pair start `initial_rto` apart, double to `max_rto` and stay there; `timeout` unanswered fails the pair. Three
+ * more follow the very first one before `initial_rto` is over, for NATs that drop what comes first.
+ */
 struct fz_ice_timing {
 	fz_dur initial_rto, max_rto, timeout;
 	fz_dur consent; /* how long the other side's last nomination of a pair counts */

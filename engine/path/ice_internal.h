@@ -4,7 +4,7 @@
 #include "path/ice.h"
 
 #define ICE_PAIRS_AT_FIRST 8
-#define ICE_SENT_MAX       4 /* checks of a pair whose answers still count */
+#define ICE_SENT_MAX       8 /* checks of a pair whose answers still count */
 
 struct ice_sent {
 	struct fz_stun_id id;
@@ -18,7 +18,8 @@ struct ice_pair {
 	bool is_failed;
 	bool is_nominated; /* controlling: our checks carry USE-CANDIDATE; controlled: theirs did */
 	uint8_t local, remote; /* slots */
-	uint8_t next_sent;
+	uint8_t next_sent,
+		n_early; /* early: of the first checks that do not wait for the schedule */
 	uint32_t n_unanswered;
 	uint64_t priority;
 	fz_time next_check, unanswered_since, last_request, last_nomination;

@@ -30,6 +30,7 @@ static void restart(struct fz_ice *a, struct ice_pair *p, fz_time now)
 	p->unanswered_since = FZ_NEVER;
 	p->next_check = now;
 	p->delay = a->timing->initial_rto;
+	p->n_early = 0;
 }
 
 static bool can_pair(const struct fz_ice *a, uint8_t local, uint8_t remote)
@@ -167,6 +168,27 @@ static fz_dur retry_after(const struct fz_ice *a)
 	return fz_dur_less(slow, RETRY_FAILED) ? RETRY_FAILED : slow;
 }
 
+/*
+ * When an unanswered pair is checked again. Both NATs drop what comes before their own side has sent, so the first check
+ * is usually lost to a NAT and not to the network: a pair nobody has answered yet is asked three more times before the
+ * schedule's first interval is over, then goes on as if it had been asked once.
+ */
+static fz_time next_check_after(const struct fz_ice *a, struct ice_pair *p, fz_time now)
+{
+	static const fz_dur early[] = { { 15'000'000 }, { 30'000'000 }, { 60'000'000 } };
+	fz_time from = now;
+	if (!p->is_valid && p->n_early < FZ_ARRAY_LEN(early))
+		return fz_time_add(now, early[p->n_early++]);
+	if (!p->is_valid && p->n_early == FZ_ARRAY_LEN(early)) {
+		p->n_early++;
+		from = p->unanswered_since;
+	}
+	fz_time at = fz_time_add(from, p->delay);
+	fz_dur doubled = FZ_NANOSECONDS(p->delay.ns * 2);
+	p->delay = fz_dur_less(doubled, a->timing->max_rto) ? doubled : a->timing->max_rto;
+	return at;
+}
+
 struct ice_pair *ice_pair_due_maybe(struct fz_ice *a, fz_time now)
 {
 	struct ice_pair *best = NULL;
@@ -192,9 +214,7 @@ void ice_pair_sent(struct fz_ice *a, struct ice_pair *p, const struct fz_stun_id
 	}
 	if (p->n_unanswered++ == 0)
 		p->unanswered_since = now;
-	p->next_check = fz_time_add(now, p->delay);
-	fz_dur doubled = FZ_NANOSECONDS(p->delay.ns * 2);
-	p->delay = fz_dur_less(doubled, a->timing->max_rto) ? doubled : a->timing->max_rto;
+	p->next_check = next_check_after(a, p, now);
 	if (p->n_unanswered == LOSSY_AFTER + 1)
 		ice_pairs_reselect(a, now);
 }
@@ -229,13 +249,17 @@ void ice_pair_answered(struct fz_ice *a, struct ice_pair *p, struct ice_sent *se
 
 void ice_pair_requested(struct fz_ice *a, struct ice_pair *p, bool nominates, fz_time now)
 {
+	bool is_first = fz_time_is_never(p->last_request);
 	p->last_request = now;
 	if (p->is_failed)
 		restart(a, p, now);
-	/* A triggered check (RFC 8445 7.3.1.4), but not one for each copy of a request while ours is in flight. */
+	/*
+	 * A triggered check (RFC 8445 7.3.1.4): at once for the first request, since the other side's NAT lets ours in only
+	 * now; later not one for each copy of a request while ours is in flight.
+	 */
 	if (!p->is_valid && p->n_unanswered > 0 &&
-		!fz_dur_less(FZ_NANOSECONDS(fz_time_since(now, p->unanswered_since).ns),
-			a->timing->initial_rto))
+		(is_first || !fz_dur_less(fz_time_since(now, p->unanswered_since),
+				     a->timing->initial_rto)))
 		p->next_check = fz_time_min(p->next_check, now);
 	if (nominates && !a->is_controlling) {
 		p->is_nominated = true;

@@ -69,9 +69,11 @@ static void run_matrix(uint32_t loss_percent, fz_dur session_within, fz_dur dire
 		slowest_direct);
 }
 
-TEST(path_nat, every_pair_of_nats_connects_in_half_a_second_and_directly_where_that_is_possible)
+/* One way is 10 to 20 ms: a check lost to a NAT must not cost the schedule's first interval. */
+TEST(path_nat,
+	every_pair_of_nats_connects_in_a_quarter_of_a_second_and_directly_where_that_is_possible)
 {
-	run_matrix(0, FZ_MILLISECONDS(500), FZ_SECONDS(2));
+	run_matrix(0, FZ_MILLISECONDS(250), FZ_SECONDS(2));
 }
 
 TEST(path_nat, a_tenth_of_all_datagrams_lost_delays_but_does_not_prevent_it)

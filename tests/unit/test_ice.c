@@ -152,12 +152,13 @@ TEST(ice, a_check_has_the_attributes_of_firezone_s_devices_in_their_order_and_88
 	pair_done(&p);
 }
 
-TEST(ice, unanswered_checks_are_250_500_1000_and_then_1500_ms_apart_and_fail_after_16_5_s)
+TEST(ice,
+	unanswered_checks_are_early_at_first_then_250_500_1000_and_1500_ms_apart_and_fail_after_16_5_s)
 {
 	struct fz_ice *a = agent(true, false);
 	fz_time start = { 1'000'000'000 };
-	static const uint64_t want_ms[] = { 0, 250, 750, 1750, 3250, 4750, 6250, 7750, 9250, 10750,
-		12250, 13750, 15250 };
+	static const uint64_t want_ms[] = { 0, 15, 45, 105, 250, 750, 1750, 3250, 4750, 6250, 7750,
+		9250, 10750, 12250, 13750, 15250 };
 	uint8_t buf[FZ_ICE_MESSAGE_MAX];
 	struct fz_ice_path path;
 	size_t n = 0;
@@ -178,6 +179,33 @@ TEST(ice, unanswered_checks_are_250_500_1000_and_then_1500_ms_apart_and_fail_aft
 	CHECK_UINT(fz_dur_ms(fz_time_since(now, start)), 16500);
 	CHECK(fz_time_is_never(fz_ice_deadline(a)));
 	fz_ice_free(a);
+}
+
+TEST(ice, the_first_check_that_arrives_triggers_one_at_once_and_copies_of_it_do_not)
+{
+	struct pair p = pair_of(true, false);
+	uint8_t buf[FZ_ICE_MESSAGE_MAX], reply[FZ_ICE_MESSAGE_MAX];
+	struct fz_ice_path path;
+	size_t n;
+	/* What a sends, b's NAT drops. */
+	CHECK(fz_ice_poll(p.a, p.now, fz_span_of(buf, sizeof(buf)), &path) > 0);
+	CHECK_UINT(fz_ice_poll(p.a, p.now, fz_span_of(buf, sizeof(buf)), &path), 0);
+	/* b's own one comes through, and a's is let in from now on. */
+	size_t len = fz_ice_poll(p.b, p.now, fz_span_of(buf, sizeof(buf)), &path);
+	struct fz_stun m = parse(buf, len);
+	p.now = fz_time_add(p.now, FZ_MILLISECONDS(1));
+	CHECK_INT(fz_ice_receive(p.a, p.now, &path.remote, &path.local, &m,
+			  fz_span_of(reply, sizeof(reply)), &n),
+		FZ_ICE_TAKEN);
+	uint8_t out[FZ_ICE_MESSAGE_MAX];
+	struct fz_ice_path to;
+	CHECK_UINT(fz_ice_deadline(p.a).ns, p.now.ns);
+	CHECK(fz_ice_poll(p.a, p.now, fz_span_of(out, sizeof(out)), &to) > 0);
+	CHECK_INT(fz_ice_receive(p.a, p.now, &path.remote, &path.local, &m,
+			  fz_span_of(reply, sizeof(reply)), &n),
+		FZ_ICE_TAKEN);
+	CHECK_UINT(fz_ice_poll(p.a, p.now, fz_span_of(out, sizeof(out)), &to), 0);
+	pair_done(&p);
 }
 
 TEST(ice, an_answered_pair_goes_on_being_checked_at_the_longest_interval)
