@@ -72,6 +72,7 @@ begin() {
 	local name=$1
 	shift
 	mkfifo "$WORK/$name.in" 2>/dev/null
+	rm -f "$WORK/$name.out" # what an earlier one said counts for nothing
 	ip netns exec "$GW" "$DRIVER" "$IF" "$WORK/journal" "$@" <"$WORK/$name.in" >"$WORK/$name.out" 2>&1 &
 	PID[$name]=$!
 	STARTED+=("$(process_of "$!")")
@@ -79,7 +80,7 @@ begin() {
 	PIPE[$name]=$fd
 	within 10 said "$name"
 }
-said() { grep -qE '^(ready|refused)' "$WORK/$1.out" || ! kill -0 "${PID[$1]}" 2>/dev/null; }
+said() { grep -qE '^(ready|refused)' "$WORK/$1.out" 2>/dev/null || ! kill -0 "${PID[$1]}" 2>/dev/null; }
 finish() {
 	local fd=${PIPE[$1]}
 	exec {fd}>&-
