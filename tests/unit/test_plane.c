@@ -554,7 +554,10 @@ static bool say_once(void *user, struct fz_now now, struct wg_output *ret_out)
 static fz_time when_due(void *user)
 {
 	const struct outbox *o = user;
-	return o->is_due ? (fz_time){ 0 } : FZ_NEVER;
+	fz_time at = FZ_NEVER;
+	if (o->is_due)
+		at.ns = 0;
+	return at;
 }
 
 TEST(plane, sends_what_its_poll_hook_has_behind_a_channel_header)
