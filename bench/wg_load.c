@@ -453,7 +453,7 @@ static void flood(struct load *l, double seconds, double pps)
 static void run(struct load *l, const char *verb, int argc, char **argv)
 {
 	uint8_t key[33];
-	struct fz_aead *aead;
+	struct fz_aead *aead = NULL;
 	connect_to(l, argv[2], argv[3]);
 	read_key(argv[4], key);
 	memcpy(l->target, key, sizeof(l->target));

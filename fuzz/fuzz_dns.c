@@ -12,7 +12,8 @@ static void check_answer(struct fz_bytes in, enum fz_family family)
 	struct fz_ip ips[FZP_DNS_ADDRS_MAX];
 	size_t n = 0;
 	/* The id is taken from the answer, so that more than one in 65,536 gets further. */
-	uint16_t id = in.n < 2 ? 0 : (uint16_t)(in.p[0] << 8 | in.p[1]);
+	struct fz_reader r = fz_reader_of(in);
+	uint16_t id = fz_reader_be16(&r);
 	if (fzp_dns_answer(in, "portal.example", family, id, ips, &n) != FZP_DNS_OK)
 		return;
 	fz_assert(n <= FZP_DNS_ADDRS_MAX);

@@ -485,6 +485,7 @@ TEST(map, random_packets_and_changes_do_no_harm)
 {
 	struct test_rng rng = { 0x5eed };
 	struct fzp_resource list[16];
+	char texts[16][32];
 	struct fz_map_gateway g[3] = { gateway(1), gateway(2), gateway(3) };
 	struct fz_map *m = map_with(NULL, 0);
 	printf("seed %#x\n", 0x5eed);
@@ -502,10 +503,9 @@ TEST(map, random_packets_and_changes_do_no_harm)
 		switch (test_rng_below(&rng, 40)) {
 		case 0:
 			for (unsigned i = 0; i < 16; i++) {
-				char text[32];
-				snprintf(text, sizeof(text), "10.0.%u.0/%u", i % 4,
+				snprintf(texts[i], sizeof(texts[i]), "10.0.%u.0/%u", i % 4,
 					8 + (unsigned)test_rng_below(&rng, 25));
-				list[i] = cidr(i, text);
+				list[i] = cidr(i, texts[i]);
 			}
 			CHECK_INT(fz_map_set_resources(m, list, 16), 0);
 			break;
