@@ -95,9 +95,10 @@ uint8_t *fz_lane_slab(struct fz_lane *l)
 
 /* ---- repeating singly ---- */
 
+/* Only of a train: a datagram that went alone was refused for what it is, and repeating it changes nothing. */
 static bool is_gso_refusal(const struct fz_io_send *s)
 {
-	return s->segment < s->data.n &&
+	return s->segment != 0 && s->segment < s->data.n &&
 	       (s->result == -EIO || s->result == -EINVAL || s->result == -EMSGSIZE);
 }
 
@@ -149,6 +150,7 @@ static void forget_narrow(struct fz_lane *l, fz_time now)
  */
 static void send_singly(struct fz_lane *l, struct fz_io_send *s)
 {
+	fz_assert(s->segment > 0); /* or it would never get on */
 	struct fz_io_turn *t = calloc(1, sizeof(*t)); /* rare: not a packet path */
 	if (!t)
 		return;

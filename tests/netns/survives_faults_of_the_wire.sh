@@ -2,6 +2,15 @@
 # UDP errors, malformed datagrams, SIGTERM in the middle of traffic, a deleted interface, and io_uring that is barred.
 . "$(dirname "$0")/lib.sh"
 begin
+# idles SPACE: in two seconds its threads take less than one of a CPU's
+ticks() { awk '{ print $14 + $15 }' "/proc/${PID[$1]}/stat"; }
+idles() {
+	local before
+	before=$(ticks "$1") || return 1
+	sleep 2
+	echo "$(($(ticks "$1") - before)) ticks"
+	[[ $(ticks "$1") -lt $((before + $(getconf CLK_TCK))) ]]
+}
 check "two devices start" pair ours ours
 check "they speak" within 10 pings a b
 at a ip link set to-b down
@@ -22,6 +31,29 @@ wgset a peer "${PUB[b]}" endpoint 255.255.255.255:9
 check "an endpoint that may not be sent to is no end" not pings4 a b
 wgset a peer "${PUB[b]}" endpoint "$(endpoint4 b)"
 check "it goes on with the right one" within 15 pings4 a b
+
+# What the device says by itself is refused with EINVAL: on a black-holed route, and to port 0.
+at a ip route add blackhole 192.0.2.2/32
+wgset a peer "${PUB[b]}" persistent-keepalive 1
+check "nothing passes into a black hole" not pings4 a b
+sleep 2
+check "and it does not work itself hot over its keepalives" idles a
+at a ip route del blackhole 192.0.2.2/32
+check "it goes on when the hole is gone" within 15 pings4 a b
+wgset a peer "${PUB[b]}" endpoint 192.0.2.2:0
+check "nothing passes to port 0" not pings4 a b
+sleep 2
+check "which does not make it hot either" idles a
+wgset a peer "${PUB[b]}" endpoint "$(endpoint4 b)"
+check "it goes on with a port" within 15 pings4 a b
+at a ip route add blackhole 192.0.2.2/32
+sleep 2
+check "SIGTERM over a black hole ends it" stop a
+at a ip route del blackhole 192.0.2.2/32
+check "it starts again" start a
+identity a
+knows a b endpoint "$(endpoint4 b)"
+check "and speaks again" within 15 pings4 a b
 
 at a "$PYTHON" "$HERE/net.py" noise 192.0.2.2 "${LISTEN[b]}" "${PUB[b]}" 20000 "${FZ_SEED:-3}" >"$WORK/noise"
 cat "$WORK/noise"

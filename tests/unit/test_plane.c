@@ -273,11 +273,15 @@ static bool has_faults;
 int __real_fz_backend_choose(enum fz_io_kind kind, const struct fz_backend_ops **ret_ops);
 int __wrap_fz_backend_choose(enum fz_io_kind kind, const struct fz_backend_ops **ret_ops);
 
-/* Every seventh send finds no memory or is cut short, every seventh write is cut short or finds the device's queue full. */
+/*
+ * Every seventh send, the very first handshake message to begin with, is refused (as on a black-holed route, to port 0, on a path
+ * too narrow), finds no memory or is cut short; every seventh write is cut short or finds the device's queue full.
+ */
 static void turn_badly(
 	struct fz_backend *b, enum fz_io_mode mode, fz_time until, struct fz_io_turn *t)
 {
-	static const int sends[] = { -ENOBUFS, -ENOMEM, -EAGAIN, -EPERM, 1 };
+	static const int sends[] = { -EINVAL, -EMSGSIZE, -ENOBUFS, -EINVAL, -ENOMEM, -EIO, -EAGAIN,
+		-EPERM, 1 };
 	static const int writes[] = { -ENOBUFS, -EAGAIN, -ENOMEM, 1 };
 	kernel_ops->turn(b, mode, until, t);
 	for (uint32_t i = 0; i < t->n_sends; i++) {
