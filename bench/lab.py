@@ -1,10 +1,12 @@
 """Two network namespaces with a cable between them, and what runs in them. Nothing outside is touched."""
 import contextlib
+import json
 import os
 import pathlib
 import re
 import signal
 import subprocess
+import tempfile
 import time
 
 CABLE_MTU = 9000
@@ -49,12 +51,17 @@ class Lab:
         for side in self.sides:
             run("ip", "netns", "del", side, check=False)
 
+    def own(self, side, prefix):
+        """All addresses of a prefix are this side's, and the other side knows the way."""
+        run("ip", "-n", self.sides[side], "route", "replace", "local", prefix, "dev", "lo")
+        run("ip", "-n", self.sides[1 - side], "route", "replace", prefix, "via", f"192.0.2.{side + 1}")
+
     def on(self, side, *args, **kwargs):
         return run("ip", "netns", "exec", self.sides[side], *args, **kwargs)
 
-    def start(self, side, *args, env=None, stdout=subprocess.DEVNULL):
+    def start(self, side, *args, env=None, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL):
         p = subprocess.Popen(["ip", "netns", "exec", self.sides[side], *args], env=env, stdin=subprocess.DEVNULL, stdout=stdout,
-                             stderr=subprocess.DEVNULL, text=True)
+                             stderr=stderr, text=True)
         self.processes.append(p)
         return p
 
@@ -80,10 +87,10 @@ class Lab:
 
     # ---- tunnels ----
 
-    def run_end(self, side, contestant):
-        env = {**os.environ, **contestant["env"], "LOG_LEVEL": "error"}
+    def run_end(self, side, contestant, **kwargs):
+        env = {**os.environ, "LOG_LEVEL": "error", **contestant["env"]}
         name = self.names[side]
-        self.tunnel.append(self.start(side, contestant["path"], *contestant["arguments"], name, env=env))
+        self.tunnel.append(self.start(side, contestant["path"], *contestant["arguments"], name, env=env, **kwargs))
         wait_for(lambda: os.path.exists(f"/var/run/wireguard/{name}.sock"), f"{contestant['name']} to start")
 
     def set_end(self, side, key, *words):
@@ -104,6 +111,19 @@ class Lab:
             public = run("wg", "pubkey", input=keys[1 - i]).strip()
             self.set_end(i, keys[i], "peer", public, "endpoint", f"192.0.2.{2 - i}:51820", "allowed-ips", f"10.0.0.{2 - i}/32")
         wait_for(lambda: "1 received" in self.on(0, "ping", "-c1", "-W1", "10.0.0.2", check=False), f"{contestant['name']} to carry a ping")
+
+    def choices(self, contestant):
+        """What one of ours says that it runs with: {"io": ..., "aead": ..., "threads": ...}; nothing of others."""
+        with tempfile.TemporaryFile("w+") as said:
+            try:
+                self.run_end(1, {**contestant, "env": {**contestant["env"], "LOG_LEVEL": "verbose"}}, stdout=said, stderr=said)
+                self.set_end(1, run("wg", "genkey").strip())
+                time.sleep(0.2)
+            finally:
+                self.lower()
+            said.seek(0)
+            line = re.search(r"^.*plane-started.*$", said.read(), re.M)
+            return dict(re.findall(r"\b(io|aead|threads)=(\S+)", line[0])) if line else {}
 
     def raise_end(self, contestant, peers):
         """The right end alone, with a configuration of peers; returns its public key and the seconds `wg addconf` took."""
@@ -138,13 +158,18 @@ class Lab:
     # ---- what the kernel says about them ----
 
     def cpu_seconds(self):
-        """(user, system) of the tunnel's processes."""
-        user = system = 0
+        """(user, system) of the tunnel's processes. The sum is the scheduler's, to the nanosecond; how it splits is counted in ticks."""
+        user = system = total = 0
         for p in self.tunnel:
             fields = pathlib.Path(f"/proc/{p.pid}/stat").read_text().rsplit(")", 1)[1].split()
             user += int(fields[11])
             system += int(fields[12])
-        return user / TICKS, system / TICKS
+            for one in pathlib.Path(f"/proc/{p.pid}/task").glob("*/schedstat"):
+                total += int(one.read_text().split()[0]) / 1e9
+        if total == 0:  # a kernel without scheduler statistics
+            return user / TICKS, system / TICKS
+        share = user / max(1, user + system)
+        return total * share, total * (1 - share)
 
     def switches(self):
         """Context switches of all threads of the tunnel's processes."""
@@ -170,8 +195,15 @@ class Machine:
         self.start = self.read()
         self.idle_samples = []
 
-    def read(self):
+    @staticmethod
+    def read():
         return [int(x) for x in pathlib.Path("/proc/stat").read_text().split("\n")[0].split()[1:9]]
+
+    @classmethod
+    def busy_seconds(cls):
+        """Of all processors together, whoever used them."""
+        now = cls.read()
+        return (sum(now) - now[3] - now[4]) / TICKS
 
     def sample_idle(self, seconds=0.15):
         a = self.read()
@@ -191,3 +223,28 @@ class Machine:
         cpu = re.search(r"model name\s*:\s*(.*)", pathlib.Path("/proc/cpuinfo").read_text())
         return {"kernel": os.uname().release, "cpu": cpu[1] if cpu else "?", "cpus": os.cpu_count(),
                 "when": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), "load_at_start": round(os.getloadavg()[0], 2)}
+
+
+def built_with(bin_dir):
+    """Compiler and flags of a build of ours, from its compilation database; warnings and paths are of no interest."""
+    build = pathlib.Path(bin_dir).resolve().parent
+    try:
+        commands = json.loads((build / "compile_commands.json").read_text())
+        words = next(c["command"] for c in commands if c["file"].endswith("engine/wg/device.c")).split()
+    except (OSError, ValueError, StopIteration):
+        return {}
+    words = words[1:] if words[0].endswith("ccache") else words
+    version = run(words[0], "--version", check=False).split("\n")[0]
+    flags = [w for w in words[1:] if re.match(r"-(O|g|f|m|std|DNDEBUG|D_FORTIFY)", w)]
+    return {"compiler": version, "flags": " ".join(flags)}
+
+
+def version_of(path):
+    """The first line of PROGRAM --version, and the directory it is in where that is named after a more exact one."""
+    try:
+        said = subprocess.run([path, "--version"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=5, check=False).stdout
+    except (OSError, subprocess.SubprocessError):
+        said = ""
+    line = said.strip().split("\n")[0]
+    pinned = re.search(r"-(v?\d[\w.-]*)$", pathlib.Path(path).parent.name)
+    return f"{line} ({pinned[1]})" if pinned and pinned[1] not in line else line

@@ -7,9 +7,11 @@
  *	wg_load data ADDRESS PORT KEY SEED N SECONDS SIZE PPS FLOWS INNER   sealed UDP packets to INNER; prints how many it sent
  *	wg_load sink ADDRESS PORT KEY SEED N SECONDS                counts data messages; prints "ready", then the count
  *	wg_load handshakes ADDRESS PORT KEY SEED N SECONDS          initiations as fast as they are answered; prints answers
- *	wg_load flood ADDRESS PORT KEY SECONDS PPS                  initiations with a right mac1 and nothing else right
+ *	wg_load flood ADDRESS PORT KEY SECONDS PPS FROM N           initiations with a right mac1 and nothing else right, from N
+ *	                                                            addresses in turn, which have to be this host's
  */
 #include <arpa/inet.h>
+#include <errno.h>
 #include <netinet/udp.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -424,11 +426,40 @@ static void handshakes(struct load *l, double seconds)
 	free(msgs);
 }
 
-static void flood(struct load *l, double seconds, double pps)
+/* One datagram from an address of choice; ip(7). */
+static void send_from(const struct load *l, uint32_t from, const void *msg, size_t n)
+{
+	_Alignas(8) uint8_t control[CMSG_SPACE(sizeof(struct in_pktinfo))] = { 0 };
+
+	union {
+		const void *in;
+		void *out;
+	} data = { msg };
+	struct iovec iov = { data.out, n };
+	struct msghdr m = { .msg_iov = &iov,
+		.msg_iovlen = 1,
+		.msg_control = control,
+		.msg_controllen = sizeof(control) };
+	struct cmsghdr *c = CMSG_FIRSTHDR(&m);
+	struct in_pktinfo info = { .ipi_spec_dst.s_addr = htonl(from) };
+	c->cmsg_level = IPPROTO_IP;
+	c->cmsg_type = IP_PKTINFO;
+	c->cmsg_len = CMSG_LEN(sizeof(info));
+	memcpy(CMSG_DATA(c), &info, sizeof(info));
+	if (sendmsg(l->fd, &m, 0) < 0 && errno != EAGAIN && errno != ENOBUFS)
+		die("cannot send from there");
+}
+
+static void flood(struct load *l, char **args)
 {
 	enum { N = 4096 };
 	static struct wg_msg_initiation msgs[N];
+	double seconds = strtod(args[0], NULL), pps = strtod(args[1], NULL);
+	uint32_t n_sources = (uint32_t)strtoul(args[3], NULL, 10);
+	struct in_addr first;
 	struct wg_cookie_maker macs = { 0 };
+	if (inet_pton(AF_INET, args[2], &first) != 1 || n_sources == 0)
+		die("bad addresses");
 	wg_cookie_maker_set(&macs, l->target);
 	for (uint32_t i = 0; i < N; i++) {
 		fill(i, (uint8_t *)&msgs[i], sizeof(msgs[i]));
@@ -444,7 +475,8 @@ static void flood(struct load *l, double seconds, double pps)
 			pause_us(100);
 			continue;
 		}
-		send_one(l, &msgs[n % N], sizeof(msgs[0]));
+		uint32_t from = ntohl(first.s_addr) + (uint32_t)(n % n_sources);
+		send_from(l, from, &msgs[n % N], sizeof(msgs[0]));
 		n++;
 	}
 	printf("%llu\n", (unsigned long long)n);
@@ -457,8 +489,8 @@ static void run(struct load *l, const char *verb, int argc, char **argv)
 	connect_to(l, argv[2], argv[3]);
 	read_key(argv[4], key);
 	memcpy(l->target, key, sizeof(l->target));
-	if (strcmp(verb, "flood") == 0 && argc == 7) {
-		flood(l, strtod(argv[5], NULL), strtod(argv[6], NULL));
+	if (strcmp(verb, "flood") == 0 && argc == 9) {
+		flood(l, argv + 5);
 		return;
 	}
 	l->seed = strtoull(argv[5], NULL, 10);

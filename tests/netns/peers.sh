@@ -13,8 +13,17 @@ export PATH="$PATH:/usr/local/go/bin:${HOME:-/root}/.cargo/bin"
 
 at_least() { [[ $(printf '%s\n%s\n' "$1" "$2" | sort -V | head -n 1) == "$1" ]]; }
 
-has_go() { command -v go >/dev/null && at_least 1.23 "$(go env GOVERSION | sed 's/^go//')"; }
-has_rust() { command -v cargo >/dev/null && at_least 1.95 "$(rustc --version | cut -d' ' -f2)"; }
+# Each says what is missing.
+has_go() {
+	local version
+	version=$(go env GOVERSION 2>/dev/null | sed 's/^go//') && [[ $version ]] || { echo "Go 1.23 is needed, there is none" && return 1; }
+	at_least 1.23 "$version" || { echo "Go 1.23 is needed, this is $version" && return 1; }
+}
+has_rust() {
+	local version
+	version=$(command -v cargo >/dev/null && rustc --version 2>/dev/null | cut -d' ' -f2) && [[ $version ]] || { echo "Rust 1.95 is needed, there is none" && return 1; }
+	at_least 1.95 "$version" || { echo "Rust 1.95 is needed, this is $version" && return 1; }
+}
 
 build_go() { # into $1
 	GOBIN=$1 GOFLAGS='' go install "$GO_MODULE"
@@ -48,9 +57,9 @@ if [[ ! -x $dir/$program ]]; then
 	work=$(mktemp -d "$CACHE/build.XXXXXX")
 	trap 'rm -rf "$work"' EXIT
 	case $peer in
-	wireguard-go) has_go && build_go "$work" >&2 || exit 1 ;;
-	boringtun) has_rust && build_rust "$work" "$BORINGTUN" >&2 || exit 1 ;;
-	gotatun) has_rust && build_rust "$work" "$GOTATUN" >&2 || exit 1 ;;
+	wireguard-go) has_go >&2 && build_go "$work" >&2 || exit 1 ;;
+	boringtun) has_rust >&2 && build_rust "$work" "$BORINGTUN" >&2 || exit 1 ;;
+	gotatun) has_rust >&2 && build_rust "$work" "$GOTATUN" >&2 || exit 1 ;;
 	esac
 	rm -rf "$dir"
 	mkdir -p "$dir"
