@@ -8,7 +8,6 @@
  */
 #include <assert.h>
 #include <errno.h>
-#include <liburing.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -18,13 +17,7 @@
 #include "base/fd.h"
 #include "io/backend.h"
 #include "io/clock.h"
-
-#ifndef IORING_SETUP_SINGLE_ISSUER
-#define IORING_SETUP_SINGLE_ISSUER (1u << 12)
-#endif
-#ifndef IORING_SETUP_DEFER_TASKRUN
-#define IORING_SETUP_DEFER_TASKRUN (1u << 13)
-#endif
+#include "io/ring.h"
 
 #define SQ_LEN 1024
 #define CQ_LEN 4096
@@ -54,30 +47,6 @@ struct fz_backend {
 static uint64_t tag(enum op op, uint32_t index)
 {
 	return (uint64_t)op << 32 | index;
-}
-
-/* Each step gives up what some kernel lacks: DEFER_TASKRUN 6.1, SINGLE_ISSUER 6.0, COOP_TASKRUN 5.19. */
-static int make_ring(struct fz_backend *b)
-{
-	static const unsigned flags[] = {
-		IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_SUBMIT_ALL,
-		IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_COOP_TASKRUN | IORING_SETUP_SUBMIT_ALL,
-		IORING_SETUP_COOP_TASKRUN,
-		0,
-	};
-	int r = -EINVAL;
-	for (size_t i = 0; i < FZ_ARRAY_LEN(flags) && r == -EINVAL; i++) {
-		struct io_uring_params p = { .flags = flags[i] | IORING_SETUP_CQSIZE |
-						      IORING_SETUP_CLAMP,
-			.cq_entries = CQ_LEN };
-		r = io_uring_queue_init_params(SQ_LEN, &b->ring, &p);
-		if (r == 0 && !(p.features & IORING_FEAT_NODROP)) {
-			io_uring_queue_exit(&b->ring);
-			return -ENOSYS;
-		}
-	}
-	b->has_ring = r == 0;
-	return r;
 }
 
 static struct io_uring_sqe *take_sqe(struct fz_backend *b, enum op op, uint32_t index)
@@ -115,12 +84,12 @@ static int uring_new(const struct fz_io_params *params, struct fz_backend **ret_
 	b->udp = (struct fz_udp){ .v4 = -1, .v6 = -1 };
 	b->frames_wanted = 2;
 	b->datagrams_wanted = 1;
-	int r = make_ring(b);
+	int r = fz_ring_init(&b->ring, SQ_LEN, CQ_LEN);
+	b->has_ring = r == 0;
 	if (r < 0) {
 		uring_free(b);
 		return r;
 	}
-	(void)io_uring_register_ring_fd(&b->ring);
 	b->is_tun_plain = params->tun_fd >= 0 && !tun_knows_nowait(b);
 	*ret_backend = b;
 	return 0;

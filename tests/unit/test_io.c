@@ -8,6 +8,7 @@
 #include <sys/eventfd.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -17,6 +18,7 @@
 #include "io/backend.h"
 #include "io/clock.h"
 #include "io/plane.h"
+#include "io/ring.h"
 #include "offload/vnet.h"
 #include "support/test.h"
 
@@ -332,6 +334,70 @@ TEST(epoll, lets_go_of_replaced_sockets)
 TEST(uring, lets_go_of_replaced_sockets)
 {
 	lets_go(&fz_backend_uring);
+}
+
+/* ---- what a ring may do ---- */
+
+/* Its result; user_data is the SQE's. */
+static int complete(struct io_uring *ring)
+{
+	struct io_uring_cqe *cqe;
+	CHECK_INT(io_uring_submit(ring), 1);
+	CHECK_INT(io_uring_wait_cqe(ring, &cqe), 0);
+	int r = cqe->res;
+	io_uring_cqe_seen(ring, cqe);
+	return r;
+}
+
+TEST(ring, does_what_the_data_plane_does_and_nothing_else)
+{
+	struct io_uring ring;
+	int r = fz_ring_init(&ring, 8, 16);
+	if (r == -EPERM || r == -ENOSYS)
+		TEST_SKIP("io_uring is barred here");
+	CHECK_INT(r, 0);
+	uint8_t byte;
+	FZ_CLEANUP(fz_closep) int zero = open("/dev/zero", O_RDONLY | O_CLOEXEC);
+	io_uring_prep_read(io_uring_get_sqe(&ring), zero, &byte, 1, 0);
+	CHECK_INT(complete(&ring), 1);
+	io_uring_prep_openat(io_uring_get_sqe(&ring), AT_FDCWD, "/dev/zero", O_RDONLY, 0);
+	CHECK_INT(complete(&ring), -EACCES);
+	io_uring_prep_nop(io_uring_get_sqe(&ring));
+	CHECK_INT(complete(&ring), -EACCES);
+	struct io_uring_sqe *sqe = io_uring_get_sqe(&ring);
+	io_uring_prep_read(sqe, zero, &byte, 1, 0);
+	sqe->flags = IOSQE_ASYNC; /* nothing of ours is for a worker of the kernel */
+	CHECK_INT(complete(&ring), -EACCES);
+	CHECK_INT(io_uring_register_eventfd(&ring, zero), -EACCES);
+	io_uring_queue_exit(&ring);
+}
+
+/* The descriptor of this process's one ring. */
+static int find_ring(void)
+{
+	char path[32], target[64];
+	for (int fd = 0; fd < 1024; fd++) {
+		snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+		ssize_t n = readlink(path, target, sizeof(target) - 1);
+		if (n < 0)
+			continue;
+		target[n] = '\0';
+		if (strcmp(target, "anon_inode:[io_uring]") == 0)
+			return fd;
+	}
+	return -1;
+}
+
+TEST(uring, has_a_ring_that_is_restricted)
+{
+	enter_netns();
+	struct ends e = make_ends(&fz_backend_uring, -1);
+	int fd = find_ring();
+	CHECK(fd >= 0);
+	errno = 0;
+	CHECK_INT(syscall(__NR_io_uring_register, fd, IORING_REGISTER_EVENTFD, &e.wake, 1), -1);
+	CHECK_INT(errno, EACCES);
+	free_ends(&e);
 }
 
 /* ---- TUN ---- */

@@ -1,0 +1,80 @@
+/* See ring.h: which operations there are, and how a ring is made on each kernel. */
+#include "io/ring.h"
+
+#include <errno.h>
+
+#include "base/alloc.h"
+
+#ifndef IORING_SETUP_SINGLE_ISSUER
+#define IORING_SETUP_SINGLE_ISSUER (1u << 12)
+#endif
+#ifndef IORING_SETUP_DEFER_TASKRUN
+#define IORING_SETUP_DEFER_TASKRUN (1u << 13)
+#endif
+
+/* What engine/io/uring.c submits, and TIMEOUT, by which liburing waits on 5.10. */
+static const uint8_t operations[] = { IORING_OP_WRITEV, IORING_OP_SENDMSG, IORING_OP_READ,
+	IORING_OP_RECVMSG, IORING_OP_POLL_ADD, IORING_OP_POLL_REMOVE, IORING_OP_TIMEOUT };
+
+/* Registering the ring's own descriptor makes an enter cheaper; liburing takes that back at the end. */
+static const uint8_t registrations[] = { IORING_REGISTER_RING_FDS, IORING_UNREGISTER_RING_FDS };
+
+/*
+ * No flag of an SQE is listed, hence none is allowed. By the bare call: the shared liburing 2.3 lacks the two functions
+ * that its header has for this.
+ */
+static int restrict_ring(struct io_uring *ring)
+{
+	struct io_uring_restriction list[FZ_ARRAY_LEN(operations) + FZ_ARRAY_LEN(registrations)] = {
+		0
+	};
+	unsigned n = 0;
+	for (size_t i = 0; i < FZ_ARRAY_LEN(operations); i++)
+		list[n++] = (struct io_uring_restriction){ .opcode = IORING_RESTRICTION_SQE_OP,
+			.sqe_op = operations[i] };
+	for (size_t i = 0; i < FZ_ARRAY_LEN(registrations); i++)
+		list[n++] = (struct io_uring_restriction){ .opcode = IORING_RESTRICTION_REGISTER_OP,
+			.register_op = registrations[i] };
+	unsigned fd = (unsigned)ring->ring_fd;
+	int r = io_uring_register(fd, IORING_REGISTER_RESTRICTIONS, list, n);
+	/* From here on the list holds; with SINGLE_ISSUER, this thread is the one issuer. */
+	return r < 0 ? r : io_uring_register(fd, IORING_REGISTER_ENABLE_RINGS, NULL, 0);
+}
+
+int fz_ring_init(struct io_uring *ret_ring, unsigned sq_len, unsigned cq_len)
+{
+	/*
+	 * Each step gives up what some kernel lacks: DEFER_TASKRUN 6.1, SINGLE_ISSUER 6.0, COOP_TASKRUN 5.19, and R_DISABLED 5.10,
+	 * without which a ring cannot be restricted.
+	 */
+	static const unsigned flags[] = {
+		IORING_SETUP_R_DISABLED | IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN |
+			IORING_SETUP_SUBMIT_ALL,
+		IORING_SETUP_R_DISABLED | IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_COOP_TASKRUN |
+			IORING_SETUP_SUBMIT_ALL,
+		IORING_SETUP_R_DISABLED | IORING_SETUP_COOP_TASKRUN,
+		IORING_SETUP_R_DISABLED,
+		0,
+	};
+	struct io_uring ring;
+	struct io_uring_params p = { 0 };
+	int r = -EINVAL;
+	for (size_t i = 0; i < FZ_ARRAY_LEN(flags) && r == -EINVAL; i++) {
+		p = (struct io_uring_params){ .flags = flags[i] | IORING_SETUP_CQSIZE |
+						       IORING_SETUP_CLAMP,
+			.cq_entries = cq_len };
+		r = io_uring_queue_init_params(sq_len, &ring, &p);
+	}
+	if (r < 0)
+		return r;
+	r = p.features & IORING_FEAT_NODROP ? 0 : -ENOSYS;
+	if (r == 0 && p.flags & IORING_SETUP_R_DISABLED)
+		r = restrict_ring(&ring);
+	if (r < 0) {
+		io_uring_queue_exit(&ring);
+		return r;
+	}
+	(void)io_uring_register_ring_fd(&ring);
+	*ret_ring = ring;
+	return 0;
+}
