@@ -119,7 +119,7 @@ def curve(canvas, results):
     canvas.text(MARGIN, canvas.y, "Ours with many peers: 64 B packets/s to all of them, most at any loss", size=15, weight="600")
     canvas.y += 22
     legend(canvas, left, [way for way, _ in curves], ["d0", "d1"])
-    canvas.y += 18
+    canvas.y += 28
     bottom, span = canvas.y + height, math.log10(counts[-1] / counts[0])
     def place(n, value):
         return left + 40 + (right - left - 80) * math.log10(n / counts[0]) / span, bottom - height * value / (top * 1.05)
@@ -137,7 +137,8 @@ def curve(canvas, results):
         for (x, y), (n, v) in zip(at, points):
             canvas.parts.append(f'<circle class="d{number}" cx="{x:.1f}" cy="{y:.1f}" r="4"/>')
             low, high = place(n, min(v))[1], place(n, max(v))[1]
-            at_y = min(high, y) - 10 if statistics.median(v) == highest[n] else max(low, y) + 20
+            is_above = statistics.median(v) == highest[n] or max(low, y) + 24 > bottom
+            at_y = min(high, y) - 10 if is_above else max(low, y) + 20
             canvas.text(x, at_y, f"{statistics.median(v):,.0f}", size=11, anchor="middle")
             if len(v) > 1:
                 canvas.path("mark", f"M{x:.1f} {low:.1f}V{high:.1f}M{x - 4:.1f} {low:.1f}h8M{x - 4:.1f} {high:.1f}h8")

@@ -37,7 +37,8 @@ class Row:
         if self.reached() is None:
             return [self.what, "-", "-", self.bound(self.floor), self.bound(self.goal), "not measured", self.note]
         middle, least, most = self.reached()
-        ratio = "" if self.of is None else f"{middle:.2f} ({least:.2f}-{most:.2f})"
+        spread = f" ({least:.2f}-{most:.2f})" if least < most else ""
+        ratio = "" if self.of is None else f"{middle:.2f}{spread}"
         return [self.what, self.form.format(self.measured()) + self.unit, ratio, self.bound(self.floor), self.bound(self.goal), self.verdict(),
                 self.note]
 

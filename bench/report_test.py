@@ -7,7 +7,9 @@ import pathlib
 import subprocess
 import sys
 import tempfile
+import types
 import unittest
+import unittest.mock
 import xml.etree.ElementTree
 
 HERE = pathlib.Path(__file__).resolve().parent
@@ -15,6 +17,7 @@ sys.dont_write_bytecode = True
 sys.path.insert(0, str(HERE))
 
 import chart  # noqa: E402
+import e2e  # noqa: E402
 import figures  # noqa: E402
 import goals  # noqa: E402
 import measure  # noqa: E402
@@ -187,6 +190,60 @@ class Comparison(unittest.TestCase):
             self.assertTrue(compare.is_more_better(key), key)
         for key in ("cpu_s_per_gb", "cpu_us_per_packet_64", "ping_idle_us", "rss_mib", "send_64_us_per_packet", "syscalls_per_packet_64"):
             self.assertFalse(compare.is_more_better(key), key)
+
+
+class Rounds(unittest.TestCase):
+    """Which parts are asked of whom and what is kept of them; nothing is measured."""
+
+    def setUp(self):
+        self.lab, self.asked = unittest.mock.Mock(), []
+        for part in (*e2e.BOTH_ENDS, *e2e.ALONE):
+            self.patch(measure, part, lambda *args, part=part: self.take(part, *args))
+        self.patch(measure, "x25519", lambda _: {"x25519_us": 1.0})
+        self.patch(measure, "aead", lambda _: {})
+        self.patch(e2e.Machine, "sample_idle", lambda _: None)
+        self.patch(sys, "stderr", open("/dev/null", "w", encoding="ascii"))
+        self.addCleanup(sys.stderr.close)
+        self.failing = ()
+
+    def patch(self, where, name, what):
+        patcher = unittest.mock.patch.object(where, name, what)
+        patcher.start()
+        self.addCleanup(patcher.stop)
+
+    def take(self, part, _, *args):
+        name = args[0]["name"] if len(args) == 2 else None
+        self.asked.append((part, name))
+        if part in self.failing:
+            raise RuntimeError("waited in vain")
+        return {part: 1.0}
+
+    def run_with(self, contestants, **more):
+        options = types.SimpleNamespace(**{"parts": {*e2e.BOTH_ENDS, *e2e.ALONE}, "only": None, "alone": None, "all": False, "quick": False,
+                                           "rounds": 2, "round": None, **more})
+        rounds = e2e.Rounds(self.lab, options, {})
+        for number in range(options.rounds):
+            rounds.round(number, [{"name": n} for n in contestants])
+        return rounds
+
+    def test_a_part_that_fails_costs_no_other(self):
+        self.failing = ("pings",)
+        rounds = self.run_with(["ours"])
+        self.assertEqual(set(figures.keys_of(rounds.results["ours"])), {*e2e.BOTH_ENDS, "flooded", "many_peers", "growth"} - {"pings"})
+        self.assertEqual({(f["part"], f["contestant"]) for f in rounds.failures}, {("pings", "ours")})
+        self.assertEqual(self.lab.raise_tunnel.call_count, 4)  # a new one after the failure, in both rounds
+
+    def test_who_goes_first_changes_with_the_round(self):
+        self.run_with(["ours uring 1", "ours epoll 1"], parts={"one_end"})
+        self.assertEqual([name for _, name in self.asked], ["ours uring 1", "ours epoll 1", "ours epoll 1", "ours uring 1"])
+
+    def test_a_comparison_asks_old_and_new_of_one_end_too(self):
+        self.run_with(["ours", "old", "new"], parts={"one_end", "pings"}, only="^(old|new)$", alone=["old", "new"], rounds=1)
+        self.assertEqual(self.asked, [("pings", None), ("pings", None), ("one_end", "old"), ("one_end", "new")])
+
+    def test_each_piece_says_its_round(self):
+        rounds = self.run_with(["ours"], parts={"pings"})
+        self.assertEqual(figures.by_round(rounds.results["ours"], "pings"), {0: 1.0, 1: 1.0})
 
 
 class Search(unittest.TestCase):
