@@ -40,3 +40,4 @@ void bench_coalesce(struct bench *b);
 void bench_replay(struct bench *b);
 void bench_trie(struct bench *b);
 void bench_handshake(struct bench *b);
+void bench_io(struct bench *b);

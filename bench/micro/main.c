@@ -38,6 +38,7 @@ static const struct group {
 	{ "replay", bench_replay },
 	{ "trie", bench_trie },
 	{ "handshake", bench_handshake },
+	{ "io", bench_io },
 };
 
 void bench_add(struct bench *b, const struct bench_case *c)
@@ -200,7 +201,7 @@ int main(int argc, char **argv)
 	double load = 0;
 	if (!parse(&b, argc, argv)) {
 		fprintf(stderr, "usage: firezone-bench [--quick] [--json] [aead] [csum] [split] "
-				"[coalesce] [replay] [trie] [handshake]\n");
+				"[coalesce] [replay] [trie] [handshake] [io]\n");
 		return 2;
 	}
 	if (fz_crypto_selftest() < 0)
