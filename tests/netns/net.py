@@ -2,6 +2,7 @@
 
   take ADDRESS PORT FILE READY       accept one connection, write what comes to FILE (READY is made when it listens)
   give ADDRESS PORT FILE             send FILE and wait until the other end has all of it
+  hear ADDRESS PORT READY            print the length of each datagram that comes, a line each
   relay PORT TO_ADDRESS TO_PORT READY [seed=N] [loss=%] [reorder=%] [duplicate=%] [delay=ms] [rate=kbit/s]
                                      a UDP relay, one upstream socket per client; prints its counts on SIGTERM
   flood ADDRESS PORT PUBLIC_KEY SECONDS
@@ -51,6 +52,14 @@ def give(address, port, path):
         s.shutdown(socket.SHUT_WR)
         if s.recv(1) != b"k":
             sys.exit("the other end did not take it all")
+
+
+def hear(address, port, ready):
+    with socket.socket(family(address), socket.SOCK_DGRAM) as s:
+        s.bind((address, int(port)))
+        touch(ready)
+        while True:
+            print(len(s.recv(65535)), flush=True)
 
 
 class Relay:
@@ -268,4 +277,4 @@ def handshakes(path, peer, endpoint, count):
 
 
 if __name__ == "__main__":
-    {f.__name__: f for f in (take, give, relay, flood, noise, noring, handshakes, burst)}[sys.argv[1]](*sys.argv[2:])
+    {f.__name__: f for f in (take, give, relay, flood, noise, noring, handshakes, burst, hear)}[sys.argv[1]](*sys.argv[2:])
