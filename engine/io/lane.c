@@ -9,6 +9,7 @@
 
 #include "base/alloc.h"
 #include "base/assert.h"
+#include "base/err.h"
 #include "base/log.h"
 #include "io/clock.h"
 
@@ -16,6 +17,7 @@
 #define HANDSHAKE_REST   9 /* times as long for data, while there is any */
 #define DATA_LASTS       FZ_MILLISECONDS(20)
 #define NARROW_FOR       FZ_SECONDS(60)
+#define UNSENT_NEWS      FZ_SECONDS(60) /* how often it is said */
 #define N_SLABS          (2 * FZ_IO_DATAGRAMS + FZ_IO_FRAMES + FZ_LANE_SLABS + 1)
 
 void fz_lane_free(struct fz_lane *l)
@@ -144,16 +146,22 @@ static void forget_narrow(struct fz_lane *l, fz_time now)
 	}
 }
 
+static uint64_t datagrams_of(const struct fz_io_send *s)
+{
+	return s->segment == 0 ? 1 : (s->data.n + s->segment - 1) / s->segment;
+}
+
 /*
  * EIO: no checksum offload on the way. EINVAL, EMSGSIZE: a segment does not fit the path, or a quirk. Each datagram by
- * itself may be fragmented instead.
+ * itself may be fragmented instead. Returns how many the kernel did not take.
  */
-static void send_singly(struct fz_lane *l, struct fz_io_send *s)
+static uint64_t send_singly(struct fz_lane *l, struct fz_io_send *s)
 {
 	fz_assert(s->segment > 0); /* or it would never get on */
 	struct fz_io_turn *t = calloc(1, sizeof(*t)); /* rare: not a packet path */
 	if (!t)
-		return;
+		return datagrams_of(s);
+	uint64_t n_failed = 0;
 	int last = -EMSGSIZE;
 	for (size_t at = 0; at < s->data.n;) {
 		t->n_sends = 0;
@@ -165,11 +173,14 @@ static void send_singly(struct fz_lane *l, struct fz_io_send *s)
 		}
 		l->ops->turn(l->backend, FZ_IO_FLUSH, FZ_NEVER, t);
 		last = t->sends[t->n_sends - 1].result;
+		for (uint32_t i = 0; i < t->n_sends; i++)
+			n_failed += t->sends[i].result < 0;
 	}
 	note_refusal(l, s);
 	l->counters.gso_refused++;
 	s->result = last;
 	free(t);
+	return n_failed;
 }
 
 /* A sticky source that no longer exists: forget it and try once without. */
@@ -195,7 +206,8 @@ static void send_without_source(struct fz_lane *l, struct fz_io_send *s)
 	free(t);
 }
 
-static void repair_send(struct fz_lane *l, struct fz_io_send *s)
+/* Returns how many datagrams did not go out after all. */
+static uint64_t repair_send(struct fz_lane *l, struct fz_io_send *s)
 {
 	if (is_source_refusal(s)) {
 		struct fz_addr remote = s->to.remote;
@@ -208,7 +220,28 @@ static void repair_send(struct fz_lane *l, struct fz_io_send *s)
 		pthread_mutex_unlock(&l->shared->lock);
 	}
 	if (is_gso_refusal(s))
-		send_singly(l, s);
+		return send_singly(l, s);
+	return s->result < 0 ? datagrams_of(s) : 0;
+}
+
+/*
+ * They are counted; and said, but for the full queues that belong to every network, once in a while: it may be each packet that
+ * there is no route for, for days.
+ */
+static void note_unsent(struct fz_lane *l, uint64_t n, int error)
+{
+	struct fz_lane_shared *s = l->shared;
+	fz_time now = fz_clock_boot();
+	bool is_news = error != -EAGAIN && error != -ENOBUFS;
+	pthread_mutex_lock(&s->lock);
+	wg_device_count_drop(s->device, WG_DROP_TX_FAILED, n);
+	is_news = is_news && fz_time_reached(now, s->unsent_news_from);
+	if (is_news)
+		s->unsent_news_from = fz_time_add(now, UNSENT_NEWS);
+	pthread_mutex_unlock(&s->lock);
+	if (is_news)
+		fz_log(FZ_LOG_INFO, "udp-send-failed", "error=\"%s\" again-in=%us",
+			fz_strerror(error), (unsigned)(UNSENT_NEWS.ns / 1'000'000'000));
 }
 
 /* ---- after a turn ---- */
@@ -271,9 +304,16 @@ static void check_writes(struct fz_lane *l)
 /* Outputs have been carried out: mends what was refused, and notes for each claim how it went. */
 static void conclude(struct fz_lane *l)
 {
-	for (uint32_t i = 0; i < l->turn.n_sends; i++)
-		if (l->turn.sends[i].result < 0)
-			repair_send(l, &l->turn.sends[i]);
+	uint64_t n_unsent = 0;
+	int error = 0;
+	for (uint32_t i = 0; i < l->turn.n_sends; i++) {
+		if (l->turn.sends[i].result >= 0)
+			continue;
+		error = l->turn.sends[i].result;
+		n_unsent += repair_send(l, &l->turn.sends[i]);
+	}
+	if (n_unsent > 0)
+		note_unsent(l, n_unsent, error);
 	if (l->turn.n_writes > 0)
 		check_writes(l);
 	for (uint32_t i = 0; i < l->n_claims; i++) {
@@ -302,6 +342,7 @@ void fz_lane_settle(struct fz_lane *l, struct fz_now now)
 			wg_tx_sent(l->shared->device, now, &c->claim, c->bytes, c->is_sent, true);
 		c->claim.keypair = NULL;
 	}
+	l->counters.overflows = l->ops->counters(l->backend)->overflows;
 	l->shared->n_data += data_of(&l->counters) - data_of(&l->published);
 	l->published = l->counters;
 	pthread_mutex_unlock(&l->shared->lock);

@@ -31,6 +31,7 @@ struct fz_lane_shared {
 	fz_time polled_until; /* the deadline that lane knows; under the lock */
 	_Atomic bool
 		poller_waits; /* and would not notice an earlier deadline by itself; set under the lock */
+	fz_time unsent_news_from; /* when failing sends may be spoken of again; under the lock */
 	uint64_t n_data; /* packets carried so far, both ways; under the lock */
 };
 

@@ -125,6 +125,7 @@ static void add_counters(struct fz_plane_counters *sum, const struct fz_plane_co
 	sum->tun_writes += c->tun_writes;
 	sum->gso_refused += c->gso_refused;
 	sum->coalesce_refused += c->coalesce_refused;
+	sum->overflows += c->overflows;
 }
 
 static void take_over_udp(struct worker *w)

@@ -81,6 +81,8 @@ int fz_plane_fatal(const struct fz_plane *p) FZ_NONNULL(1);
 struct fz_plane_counters {
 	uint64_t rx_trains, rx_packets, tx_frames, tx_packets, tx_trains, tun_writes;
 	uint64_t gso_refused, coalesce_refused;
+	uint64_t
+		overflows; /* completion queues that ran over: nothing is lost, but they are too small */
 };
 
 void fz_plane_counters(struct fz_plane *p, struct fz_plane_counters *ret) FZ_NONNULL(1, 2);

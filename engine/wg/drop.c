@@ -40,6 +40,11 @@ static const char *const names[WG_DROP_COUNT_] = {
 	[WG_DROP_TUN_READ] = "tun-read",
 };
 
+bool wg_drop_is_loss(enum wg_drop d)
+{
+	return d != WG_KEEP && d != WG_DROP_STAGE && d != WG_DROP_QUEUED && d != WG_DROP_KEEPALIVE;
+}
+
 const char *wg_drop_name(enum wg_drop d)
 {
 	size_t i = (size_t)d;

@@ -1,6 +1,8 @@
 /* Why a packet went no further. A packet from a stranger is not an error: it is judged, counted and forgotten. */
 #pragma once
 
+#include <stdbool.h>
+
 #include "base/attr.h"
 
 enum wg_drop {
@@ -44,5 +46,7 @@ enum wg_drop {
 	WG_DROP_COUNT_
 };
 
+/* False for what is counted but goes on, waits or is empty by design. */
+bool wg_drop_is_loss(enum wg_drop d);
 /* Stable lower-case name, e.g. "no-peer"; "unknown" outside the enum. */
 const char *wg_drop_name(enum wg_drop d) FZ_RETURNS_NONNULL;

@@ -2,8 +2,10 @@
 #include "wgdev/device.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/epoll.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
@@ -124,9 +126,31 @@ static int64_t answer(void *user, const struct uapi_question *q)
 
 /* ---- events ---- */
 
+/* What was judged and not carried, by reason; what is no loss (it waits, or is empty by design) is left out. */
+static void say_counters(struct wgdev *w)
+{
+	struct fz_plane_counters c;
+	uint64_t drops[WG_DROP_COUNT_];
+	fz_plane_counters(w->plane, &c);
+	fz_plane_lock(w->plane);
+	memcpy(drops, wg_device_drops(w->wg), sizeof(drops));
+	fz_plane_unlock(w->plane);
+	fz_log(FZ_LOG_INFO, "counters",
+		"rx-packets=%" PRIu64 " tx-packets=%" PRIu64 " rx-trains=%" PRIu64
+		" tx-trains=%" PRIu64 " tun-writes=%" PRIu64 " gso-refused=%" PRIu64
+		" coalesce-refused=%" PRIu64 " cq-overflows=%" PRIu64,
+		c.rx_packets, c.tx_packets, c.rx_trains, c.tx_trains, c.tun_writes, c.gso_refused,
+		c.coalesce_refused, c.overflows);
+	for (size_t i = 0; i < WG_DROP_COUNT_; i++)
+		if (drops[i] > 0 && wg_drop_is_loss((enum wg_drop)i))
+			fz_log(FZ_LOG_INFO, "dropped", "why=%s packets=%" PRIu64,
+				wg_drop_name((enum wg_drop)i), drops[i]);
+}
+
 static void finish(struct wgdev *w, int result, const char *why)
 {
 	fz_log(FZ_LOG_INFO, "device-ends", "why=%s", why);
+	say_counters(w);
 	w->is_over = true;
 	w->result = result;
 }
@@ -174,7 +198,11 @@ static void signal_ready(void *user, uint32_t events)
 	struct wgdev *w = user;
 	struct signalfd_siginfo info;
 	(void)events;
-	if (read(w->on_signal.fd, &info, sizeof(info)) == sizeof(info))
+	if (read(w->on_signal.fd, &info, sizeof(info)) != sizeof(info))
+		return;
+	if (info.ssi_signo == SIGUSR1)
+		say_counters(w);
+	else
 		finish(w, 0, "signal");
 }
 
@@ -268,6 +296,7 @@ static int open_signals(struct wgdev *w)
 	sigaddset(&set, SIGTERM);
 	sigaddset(&set, SIGINT);
 	sigaddset(&set, SIGHUP);
+	sigaddset(&set, SIGUSR1);
 	if (sigprocmask(SIG_BLOCK, &set, NULL) != 0)
 		return -errno;
 	int fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);

@@ -17,12 +17,14 @@ static const char usage[] =
 	"\n"
 	"  -f, --foreground   stay attached to the terminal (also WG_PROCESS_FOREGROUND=1)\n"
 	"\n"
-	"  LOG_LEVEL          error (default), verbose, silent\n"
+	"  LOG_LEVEL          verbose, error, silent; without it: warnings and errors\n"
 	"  WG_TUN_FD          number of an open TUN descriptor to use\n"
 	"  WG_UAPI_FD         number of a listening socket to serve wg(8) on\n"
 	"  FIREZONE_IO        auto (default), uring, epoll\n"
 	"  FIREZONE_AEAD      auto (default), ipsecmb, sodium\n"
-	"  FIREZONE_THREADS   number of data threads\n";
+	"  FIREZONE_THREADS   number of data threads\n"
+	"\n"
+	"With LOG_LEVEL=verbose SIGUSR1 has it say what it carried, and what it dropped and why.\n";
 
 static int serve(const struct wgdev_options *o)
 {

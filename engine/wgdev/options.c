@@ -69,13 +69,15 @@ static int parse_fd(const char *variable, int *ret_fd)
 static void parse_log_level(struct wgdev_options *o)
 {
 	const char *level = getenv("LOG_LEVEL");
-	o->log_level = FZ_LOG_ERR;
+	o->log_level = FZ_LOG_WARNING;
 	if (!level || level[0] == '\0')
 		return;
 	if (strcmp(level, "verbose") == 0 || strcmp(level, "debug") == 0)
 		o->log_level = FZ_LOG_DEBUG;
 	else if (strcmp(level, "silent") == 0)
 		o->log_level = FZ_LOG_SILENT;
+	else
+		o->log_level = FZ_LOG_ERR;
 	o->keeps_output = o->log_level != FZ_LOG_SILENT;
 }
 

@@ -2,6 +2,7 @@
 # UDP errors, malformed datagrams, SIGTERM in the middle of traffic, a deleted interface, and io_uring that is barred.
 . "$(dirname "$0")/lib.sh"
 begin
+LOG_LEVEL=verbose
 # idles SPACE: in two seconds its threads take less than one of a CPU's
 ticks() { awk '{ print $14 + $15 }' "/proc/${PID[$1]}/stat"; }
 idles() {
@@ -48,6 +49,9 @@ wgset a peer "${PUB[b]}" endpoint "$(endpoint4 b)"
 check "it goes on with a port" within 15 pings4 a b
 at a ip route add blackhole 192.0.2.2/32
 sleep 2
+says_drops() { kill -USR1 "${PID[a]}" && sleep 0.2 && grep 'dropped why=tx-failed packets=[1-9]' "$WORK/a.log"; }
+check "asked by SIGUSR1 it says how many could not be sent" within 5 says_drops
+check "and said so by itself, but not each time" test "$(grep -c udp-send-failed "$WORK/a.log")" -ge 1 -a "$(grep -c udp-send-failed "$WORK/a.log")" -le 5
 check "SIGTERM over a black hole ends it" stop a
 at a ip route del blackhole 192.0.2.2/32
 check "it starts again" start a
@@ -78,7 +82,7 @@ at a ip link delete "$(dev a)"
 check "deleting the interface in the middle of traffic ends it" within 10 is_gone "${PID[a]}"
 check "and removes its socket" not test -e "$SOCKETS/$(dev a).sock"
 
-LAUNCHER="$PYTHON $HERE/net.py noring" FIREZONE_IO=auto LOG_LEVEL=verbose
+LAUNCHER="$PYTHON $HERE/net.py noring" FIREZONE_IO=auto
 export FIREZONE_IO
 check "where io_uring is barred it starts all the same" start a
 identity a

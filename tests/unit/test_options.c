@@ -29,7 +29,7 @@ TEST(options, a_name_alone_means_a_daemon_with_defaults)
 	CHECK(!o.keeps_output);
 	CHECK_INT(o.tun_fd, -1);
 	CHECK_INT(o.uapi_fd, -1);
-	CHECK_INT(o.log_level, FZ_LOG_ERR);
+	CHECK_INT(o.log_level, FZ_LOG_WARNING);
 	CHECK_UINT(o.threads, 0);
 }
 

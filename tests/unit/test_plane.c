@@ -318,15 +318,17 @@ static void bears_faults(enum fz_io_kind io, unsigned threads)
 	struct pair p = make_pair(io, threads, NULL);
 	has_faults = false;
 	/* How many sends that takes is the machine's affair: trains are long where it is quick. */
-	uint64_t lost = 0;
-	for (uint64_t seed = 5; seed < 45 && (atomic_load(&n_chances) < 700 || lost == 0); seed++) {
+	uint64_t lost = 0, unsent = 0;
+	for (uint64_t seed = 5;
+		seed < 45 && (atomic_load(&n_chances) < 700 || lost == 0 || unsent == 0); seed++) {
 		run_traffic(&p, seed);
 		fz_plane_lock(p.e[0].plane);
 		lost = wg_device_drops(p.e[0].device)[WG_DROP_TUN_WRITE];
+		unsent = wg_device_drops(p.e[0].device)[WG_DROP_TX_FAILED];
 		fz_plane_unlock(p.e[0].plane);
 	}
 	CHECK(atomic_load(&n_chances) >= 700);
-	CHECK(lost > 0); /* and counted */
+	CHECK(lost > 0 && unsent > 0); /* and counted */
 	free_pair(&p);
 }
 
