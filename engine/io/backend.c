@@ -6,9 +6,13 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include "base/alloc.h"
 #include "base/err.h"
 #include "base/fd.h"
 #include "base/log.h"
+#include "io/clock.h"
+
+#define TRY_FOR FZ_SECONDS(2)
 
 int fz_io_kind_parse(const char *text, enum fz_io_kind *ret_kind)
 {
@@ -28,22 +32,34 @@ static const char *cause_of(int r)
 	switch (-r) {
 	case EPERM: return "forbidden by seccomp or kernel.io_uring_disabled";
 	case ENOSYS: return "not in this kernel, or barred by a system-call filter";
+	case ETIME: return "a ring can be made, but nothing ever completes on it";
 	case ENOMEM: return "the locked-memory limit is too small";
 	}
 	return fz_strerror(r);
 }
 
-/* Makes a ring with nothing on it but an eventfd. */
+/* One turn of a ring that has nothing on it but an eventfd, written already: filters may bar making rings, or only using them. */
+static int try_turn(struct fz_backend *b)
+{
+	FZ_CLEANUP(fz_freep) struct fz_io_turn *t = fz_new(struct fz_io_turn);
+	if (!t)
+		return -ENOMEM;
+	fz_backend_uring.turn(b, FZ_IO_WAIT, fz_time_add(fz_clock_boot(), TRY_FOR), t);
+	return t->fatal ? t->fatal : t->is_woken ? 0 : -ETIME;
+}
+
 static int try_uring(void)
 {
-	FZ_CLEANUP(fz_closep) int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	FZ_CLEANUP(fz_closep) int fd = eventfd(1, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (fd < 0)
 		return -errno;
 	struct fz_io_params params = { .tun_fd = -1, .wake_fd = fd };
 	struct fz_backend *b;
 	int r = fz_backend_uring.new(&params, &b);
-	if (r == 0)
-		fz_backend_uring.free(b);
+	if (r < 0)
+		return r;
+	r = try_turn(b);
+	fz_backend_uring.free(b);
 	return r;
 }
 

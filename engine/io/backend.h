@@ -73,6 +73,7 @@ struct fz_io_params {
 	int tun_fd; /* non-blocking */
 	int wake_fd; /* eventfd */
 	bool reads_tun, reads_udp;
+	unsigned ring_len; /* of both queues of a ring; 0: so that they never run over. For tests */
 };
 
 struct fz_io_counters {

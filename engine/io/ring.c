@@ -12,12 +12,33 @@
 #define IORING_SETUP_DEFER_TASKRUN (1u << 13)
 #endif
 
-/* What engine/io/uring.c submits, and TIMEOUT, by which liburing waits on 5.10. */
+/*
+ * What is relied on: completions that find the queue full are kept, a wait has a time, sockets are polled rather than handed to
+ * worker threads, and message headers may be reused once submitted.
+ */
+#define FEATURES                                                                                   \
+	(IORING_FEAT_NODROP | IORING_FEAT_EXT_ARG | IORING_FEAT_FAST_POLL |                        \
+		IORING_FEAT_SUBMIT_STABLE)
+
+/* What engine/io/uring.c submits. */
 static const uint8_t operations[] = { IORING_OP_WRITEV, IORING_OP_SENDMSG, IORING_OP_READ,
-	IORING_OP_RECVMSG, IORING_OP_POLL_ADD, IORING_OP_POLL_REMOVE, IORING_OP_TIMEOUT };
+	IORING_OP_RECVMSG, IORING_OP_POLL_ADD, IORING_OP_POLL_REMOVE };
 
 /* Registering the ring's own descriptor makes an enter cheaper; liburing takes that back at the end. */
 static const uint8_t registrations[] = { IORING_REGISTER_RING_FDS, IORING_UNREGISTER_RING_FDS };
+
+/* A kernel, or whoever stands between us and it, may know rings but not all that is asked of them. */
+static int probe_operations(struct io_uring *ring)
+{
+	struct io_uring_probe *p = io_uring_get_probe_ring(ring);
+	if (!p)
+		return -ENOSYS;
+	bool has_all = true;
+	for (size_t i = 0; i < FZ_ARRAY_LEN(operations); i++)
+		has_all = has_all && io_uring_opcode_supported(p, operations[i]);
+	io_uring_free_probe(p);
+	return has_all ? 0 : -ENOSYS;
+}
 
 /*
  * No flag of an SQE is listed, hence none is allowed. By the bare call: the shared liburing 2.3 lacks the two functions
@@ -67,7 +88,7 @@ int fz_ring_init(struct io_uring *ret_ring, unsigned sq_len, unsigned cq_len)
 	}
 	if (r < 0)
 		return r;
-	r = p.features & IORING_FEAT_NODROP ? 0 : -ENOSYS;
+	r = (p.features & FEATURES) == FEATURES ? probe_operations(&ring) : -ENOSYS;
 	if (r == 0 && p.flags & IORING_SETUP_R_DISABLED)
 		r = restrict_ring(&ring);
 	if (r < 0) {

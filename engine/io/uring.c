@@ -84,7 +84,8 @@ static int uring_new(const struct fz_io_params *params, struct fz_backend **ret_
 	b->udp = (struct fz_udp){ .v4 = -1, .v6 = -1 };
 	b->frames_wanted = 2;
 	b->datagrams_wanted = 1;
-	int r = fz_ring_init(&b->ring, SQ_LEN, CQ_LEN);
+	unsigned len = params->ring_len;
+	int r = fz_ring_init(&b->ring, len ? len : SQ_LEN, len ? len : CQ_LEN);
 	b->has_ring = r == 0;
 	if (r < 0) {
 		uring_free(b);
@@ -190,6 +191,8 @@ static void take_completion(
 	struct fz_backend *b, const struct io_uring_cqe *cqe, struct fz_io_turn *t)
 {
 	uint32_t index = (uint32_t)cqe->user_data;
+	if (cqe->user_data >> 32 > OP_CANCEL)
+		return; /* none of ours: the library's own timeouts, say */
 	enum op op = (enum op)(cqe->user_data >> 32);
 	if (op != OP_POLL && op != OP_CANCEL)
 		b->n_inflight--;

@@ -10,11 +10,14 @@
   noise ADDRESS PORT PUBLIC_KEY COUNT SEED
                                      malformed datagrams of every kind; prints "sent N answers N"
   noring PROGRAM ...                 run PROGRAM where io_uring_setup(2) fails with EPERM, as container engines do
+  noenter PROGRAM ...                the same, but rings can be made and only io_uring_enter(2) fails
+  noipv6 PROGRAM ...                 run PROGRAM where socket(AF_INET6, ...) fails with EAFNOSUPPORT
   handshakes SOCKET PEER_HEX ENDPOINT COUNT
                                      forget and meet a peer COUNT times, each time waiting for its handshake
 """
 import base64
 import ctypes
+import errno
 import hashlib
 import heapq
 import os
@@ -236,9 +239,13 @@ def burst(address, count):
             s.sendto(i.to_bytes(100, "big"), (address, 9))
 
 
-def noring(*command):
-    """A filter of six instructions: x86-64 and arm64 share the call's number."""
-    rows = [(0x20, 0, 0, 0), (0x15, 0, 1, 425), (0x06, 0, 0, 0x00050000 | 1), (0x06, 0, 0, 0x7FFF0000)]
+def barred(command, call, error, first_argument=None):
+    """Run it under a filter that fails one system call, if its first argument is the one given."""
+    load, equal, leave = 0x20, 0x15, 0x06
+    rows = [(load, 0, 0, 0), (equal, 0, 1 if first_argument is None else 3, call)]
+    if first_argument is not None:
+        rows += [(load, 0, 0, 16), (equal, 0, 1, first_argument)]
+    rows += [(leave, 0, 0, 0x00050000 | error), (leave, 0, 0, 0x7FFF0000)]
     code = ctypes.create_string_buffer(b"".join(struct.pack("HBBI", *r) for r in rows))
     prog = ctypes.create_string_buffer(struct.pack("HxxxxxxQ", len(rows), ctypes.addressof(code)))
     libc = ctypes.CDLL(None, use_errno=True)
@@ -246,6 +253,19 @@ def noring(*command):
     if libc.prctl(38, 1, 0, 0, 0) or libc.prctl(22, 2, ctypes.addressof(prog), 0, 0):
         sys.exit("no seccomp: " + os.strerror(ctypes.get_errno()))
     os.execvp(command[0], command)
+
+
+# x86-64 and arm64 share the numbers of newer calls.
+def noring(*command):
+    barred(command, 425, errno.EPERM)
+
+
+def noenter(*command):
+    barred(command, 426, errno.EPERM)
+
+
+def noipv6(*command):
+    barred(command, 41 if os.uname().machine == "x86_64" else 198, errno.EAFNOSUPPORT, socket.AF_INET6)
 
 
 def uapi(path, text):
@@ -277,4 +297,4 @@ def handshakes(path, peer, endpoint, count):
 
 
 if __name__ == "__main__":
-    {f.__name__: f for f in (take, give, relay, flood, noise, noring, handshakes, burst, hear)}[sys.argv[1]](*sys.argv[2:])
+    {f.__name__: f for f in (take, give, relay, flood, noise, noring, noenter, noipv6, handshakes, burst, hear)}[sys.argv[1]](*sys.argv[2:])

@@ -61,7 +61,13 @@ done
 	echo "0 passed, 1 failed, 0 skipped"
 	exit 1
 }
-printf '%s\0' "${list[@]}" | xargs -0 -P "$JOBS" -I{} bash -euo pipefail -c 'run_one {}' || true
+# A scenario that changes the whole machine says so in its second line, and runs when the others are done.
+beside=() alone=()
+for script in "${list[@]}"; do
+	if sed -n 2p "$script" | grep -q '^# alone:'; then alone+=("$script"); else beside+=("$script"); fi
+done
+[[ ${#beside[@]} -eq 0 ]] || printf '%s\0' "${beside[@]}" | xargs -0 -P "$JOBS" -I{} bash -euo pipefail -c 'run_one {}' || true
+for script in ${alone[@]+"${alone[@]}"}; do run_one "$script"; done
 
 # Others' load makes a timing go wrong now and then: what failed beside others is tried once more, alone, and shown twice.
 for script in "${list[@]}"; do

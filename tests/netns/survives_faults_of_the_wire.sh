@@ -82,15 +82,41 @@ at a ip link delete "$(dev a)"
 check "deleting the interface in the middle of traffic ends it" within 10 is_gone "${PID[a]}"
 check "and removes its socket" not test -e "$SOCKETS/$(dev a).sock"
 
-LAUNCHER="$PYTHON $HERE/net.py noring" FIREZONE_IO=auto
-export FIREZONE_IO
-check "where io_uring is barred it starts all the same" start a
+export FIREZONE_IO=auto
+for filter in noring noenter; do
+	LAUNCHER="$PYTHON $HERE/net.py $filter"
+	check "$filter: where io_uring is barred it starts all the same" start a
+	identity a
+	knows a b endpoint "$(endpoint4 b)"
+	check "$filter: and speaks" within 15 pings a b
+	check "$filter: with one line that says so" test "$(grep -ciE 'io_uring|uring' "$WORK/a.log")" -eq 1
+	grep -iE uring "$WORK/a.log"
+	check "$filter: it ends in order" stop a
+	check "$filter: where it is demanded it refuses" not env FIREZONE_IO=uring ip netns exec "$(space_of a)" $LAUNCHER "$BIN/firezone-wg" -f "$(dev a)"
+done
+# Without -f and without LOG_LEVEL: whoever starts it by hand is told.
+start_by_hand() {
+	local said
+	said=$(env -u LOG_LEVEL ip netns exec "$(space_of a)" timeout 20 $LAUNCHER "$BIN/firezone-wg" "$(dev a)" 2>&1) || return 1
+	echo "$said"
+	at a ip link delete "$(dev a)"
+	[[ $(wc -l <<<"$said") -eq 1 && $said == *"using=epoll"* ]]
+}
+check "the line is seen without LOG_LEVEL" start_by_hand
+within 10 test ! -e "$SOCKETS/$(dev a).sock"
+
+LAUNCHER="$PYTHON $HERE/net.py noipv6"
+check "without IPv6 sockets it starts" start a
 identity a
 knows a b endpoint "$(endpoint4 b)"
-check "and speaks" within 15 pings a b
-check "with one line that says so" test "$(grep -ciE 'io_uring|uring' "$WORK/a.log")" -eq 1
-grep -iE uring "$WORK/a.log"
-check "it ends in order" stop a
-check "where it is demanded it refuses" not env FIREZONE_IO=uring ip netns exec "$(space_of a)" $LAUNCHER "$BIN/firezone-wg" -f "$(dev a)"
+check "with a socket for IPv4 alone" test "$(at a ss -Hlun "sport = :${LISTEN[a]}" | awk '{ print $4 }')" = "0.0.0.0:${LISTEN[a]}"
+check "and speaks over IPv4" within 15 pings a b
+wgset a peer "${PUB[b]}" endpoint "$(endpoint6 b)"
+pings4 a b >/dev/null # b may be quicker to tell it where it is
+check "an endpoint it cannot reach is no end" at a wg show "$(dev a)"
+wgset a peer "${PUB[b]}" endpoint "$(endpoint4 b)"
+check "it goes on with one that it can" within 15 pings4 a b
+check "and ends in order" stop a
+LAUNCHER=
 check "b ends in order" stop b
 finish
