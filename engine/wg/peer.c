@@ -203,6 +203,30 @@ void wg_peer_stop_sending(struct wg_peer *p)
 		p->current->may_send = false;
 }
 
+static struct wg_keypair **slot_of(struct wg_peer *p, int i)
+{
+	return i == 0 ? &p->previous : i == 1 ? &p->current : &p->next;
+}
+
+fz_time wg_peer_retire_sessions(struct wg_peer *p, fz_time now)
+{
+	fz_time next = FZ_NEVER;
+	for (int i = 0; i < 3; i++) {
+		struct wg_keypair **slot = slot_of(p, i), *k = *slot;
+		if (!k)
+			continue;
+		fz_time end = fz_time_add(k->born, WG_ZERO_KEYS_AFTER);
+		if (!fz_time_reached(now, end)) {
+			next = fz_time_min(next, end);
+			continue;
+		}
+		k->peer = NULL;
+		fz_list_remove(&k->of_peer);
+		retire(p, slot);
+	}
+	return next;
+}
+
 void wg_peer_wipe_sessions(struct wg_peer *p)
 {
 	wg_peer_forget_handshake(p);

@@ -79,6 +79,8 @@ void wg_peer_keep_key_fresh_sent(struct wg_peer *p, fz_time now) FZ_NONNULL(1);
 void wg_peer_keep_key_fresh_received(struct wg_peer *p, fz_time now) FZ_NONNULL(1);
 /* The private key changed: nothing is sent with these keys any more; what is under way may still arrive. */
 void wg_peer_stop_sending(struct wg_peer *p) FZ_NONNULL(1);
+/* Retires every session that is WG_ZERO_KEYS_AFTER old; when the next one will be, FZ_NEVER if there is none. */
+fz_time wg_peer_retire_sessions(struct wg_peer *p, fz_time now) FZ_NONNULL(1) FZ_MUST_CHECK;
 /* Wipes handshake and keypairs. */
 void wg_peer_wipe_sessions(struct wg_peer *p) FZ_NONNULL(1);
 void wg_peer_forget_handshake(struct wg_peer *p) FZ_NONNULL(1);

@@ -22,13 +22,17 @@ void wg_timers_stop(struct wg_peer *p)
 	wg_timers_init(&p->timers);
 }
 
-static void arm(struct wg_peer *p, enum wg_timer which, fz_time now, fz_dur in)
+static void arm_at(struct wg_peer *p, enum wg_timer which, fz_time when)
 {
-	fz_time when = fz_time_add(now, in);
 	struct wg_schedule *s = &p->device->schedule;
 	p->timers.due[which] = when;
 	if (when.ns < wg_schedule_due(s, &p->timers.item).ns)
 		wg_schedule_set(s, &p->timers.item, when);
+}
+
+static void arm(struct wg_peer *p, enum wg_timer which, fz_time now, fz_dur in)
+{
+	arm_at(p, which, fz_time_add(now, in));
 }
 
 static void cancel(struct wg_peer *p, enum wg_timer which)
@@ -77,6 +81,16 @@ static void expire_keepalive(struct wg_peer *p, fz_time now)
 	arm(p, WG_TIMER_KEEPALIVE, now, WG_KEEPALIVE_TIMEOUT);
 }
 
+/* The driver wipes all three sessions that long after the last one began; here none outlives its own time, whatever follows it. */
+static void expire_keys(struct wg_peer *p, fz_time now)
+{
+	fz_time next = wg_peer_retire_sessions(p, now);
+	if (fz_time_is_never(next))
+		wg_peer_wipe_sessions(p);
+	else
+		arm_at(p, WG_TIMER_ZERO_KEYS, next);
+}
+
 static void expire(struct wg_peer *p, enum wg_timer which, struct fz_now now)
 {
 	switch (which) {
@@ -86,7 +100,7 @@ static void expire(struct wg_peer *p, enum wg_timer which, struct fz_now now)
 		wg_peer_clear_source(p);
 		wg_peer_want_initiation(p, now.at, false);
 		break;
-	case WG_TIMER_ZERO_KEYS: wg_peer_wipe_sessions(p); break;
+	case WG_TIMER_ZERO_KEYS: expire_keys(p, now.at); break;
 	case WG_TIMER_PERSISTENT:
 		if (p->keepalive_seconds > 0)
 			wg_peer_want_keepalive(p);
@@ -159,5 +173,5 @@ void wg_timers_handshake_complete(struct wg_peer *p, struct fz_now now)
 
 void wg_timers_session_derived(struct wg_peer *p, fz_time now)
 {
-	arm(p, WG_TIMER_ZERO_KEYS, now, WG_ZERO_KEYS_AFTER);
+	arm_at(p, WG_TIMER_ZERO_KEYS, wg_peer_retire_sessions(p, now));
 }

@@ -129,18 +129,19 @@ static void introduce(struct world *w, size_t i)
 	}
 }
 
+static void poll_engine(struct world *w, size_t i)
+{
+	(void)sim_engine_poll(&w->engine[i], now_of(w, i));
+	world_check_engine(w, i);
+}
+
 static void restart(struct world *w, size_t i)
 {
 	sim_engine_done(&w->engine[i]);
 	start_engine(w, i, false);
 	introduce(w, i);
 	w->n_restarts++;
-}
-
-static void poll_engine(struct world *w, size_t i)
-{
-	(void)sim_engine_poll(&w->engine[i], now_of(w, i));
-	world_check_engine(w, i);
+	poll_engine(w, i);
 }
 
 /* ---- what happens ---- */
@@ -278,6 +279,9 @@ static void step(struct world *w)
 		talk(w);
 	if (w->phase_end_ns <= w->now_ns)
 		next_phase(w);
+	/* Whoever had nothing to do in it, too. */
+	for (size_t i = 0; i < WORLD_ENGINES; i++)
+		world_check_engine(w, i);
 }
 
 struct world *world_new(uint64_t seed)

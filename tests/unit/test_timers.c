@@ -375,6 +375,24 @@ TEST(timers, keys_are_wiped_after_540_seconds)
 	sim_pair_free(p);
 }
 
+TEST(timers, a_session_goes_in_its_own_time_though_another_follows)
+{
+	struct sim_pair *p = connected(19);
+	uint64_t born = p->peer_b->current->born.ns;
+	sim_pair_wait(p, FZ_SECONDS(500));
+	CHECK_INT(sim_pair_ping(p, true, 64), WG_DROP_STAGE);
+	CHECK_UINT(p->a.device->keys_slab.n_used, 2);
+	CHECK_UINT(p->b.device->keys_slab.n_used, 2);
+	sim_pair_wait(p, FZ_NANOSECONDS(UINT64_C(540000000000) - (p->now.at.ns - born) - 1));
+	CHECK_UINT(p->a.device->keys_slab.n_used, 2);
+	sim_pair_wait(p, FZ_NANOSECONDS(1));
+	CHECK_UINT(p->a.device->keys_slab.n_used, 1);
+	CHECK_INT(sim_pair_ping(p, true, 64), WG_KEEP); /* the new one stays */
+	CHECK_INT(sim_pair_ping(p, false, 64), WG_KEEP);
+	CHECK_UINT(p->b.device->keys_slab.n_used, 1);
+	sim_pair_free(p);
+}
+
 TEST(timers, packets_do_not_move_the_schedule)
 {
 	struct sim_pair *p = connected(16);
