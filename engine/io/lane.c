@@ -301,6 +301,18 @@ static void check_writes(struct fz_lane *l)
 	}
 }
 
+/* Packets that had waited for a session: those that left want an answer. */
+static void tell_device(struct fz_lane *l)
+{
+	struct fz_now now = fz_clock_now();
+	pthread_mutex_lock(&l->shared->lock);
+	for (uint32_t i = 0; i < l->n_said; i++)
+		if (l->turn.sends[l->said[i].send].result >= 0)
+			wg_output_sent(l->shared->device, now, l->said[i].session);
+	pthread_mutex_unlock(&l->shared->lock);
+	l->n_said = 0;
+}
+
 /* Outputs have been carried out: mends what was refused, and notes for each claim how it went. */
 static void conclude(struct fz_lane *l)
 {
@@ -314,6 +326,8 @@ static void conclude(struct fz_lane *l)
 	}
 	if (n_unsent > 0)
 		note_unsent(l, n_unsent, error);
+	if (l->n_said > 0)
+		tell_device(l);
 	if (l->turn.n_writes > 0)
 		check_writes(l);
 	for (uint32_t i = 0; i < l->n_claims; i++) {
@@ -394,6 +408,10 @@ static void poll_into_turn(struct fz_lane *l, struct fz_now now, uint32_t *budge
 		if (head > 0)
 			fz_lane_write_channel_header(&out.to, out.pkt.n, slab);
 		memcpy(slab + head, out.pkt.p, out.pkt.n);
+		if (out.has_data) {
+			l->said[l->n_said].send = l->turn.n_sends;
+			l->said[l->n_said++].session = out.session;
+		}
 		l->turn.sends[l->turn.n_sends++] = (struct fz_io_send){
 			.to = out.to, .tos = out.tos, .data = { slab, head + out.pkt.n }
 		};

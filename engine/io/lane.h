@@ -77,6 +77,12 @@ struct fz_lane {
 	struct fz_split splits
 		[FZ_IO_FRAMES]; /* of the turn's frames; n is 0 for those that are not carried */
 	uint32_t padding[FZ_IO_FRAMES][2]; /* of all packets but the last, and of the last */
+	uint32_t n_said; /* data of the device's own among the sends: it is told how they went */
+
+	struct {
+		uint32_t send, session;
+	} said[FZ_IO_SENDS];
+
 	uint32_t n_narrow;
 	struct fz_lane_narrow narrow[FZ_LANE_NARROW_MAX];
 	uint32_t n_slabs;

@@ -244,6 +244,8 @@ struct wg_output {
 	struct wg_endpoint to;
 	struct wg_peer *peer; /* borrowed; NULL for cookie replies */
 	uint8_t tos; /* 0x88 (AF41) for handshakes */
+	bool has_data; /* not only a keepalive: wg_output_sent wants to hear of it */
+	uint32_t session; /* our index of it, if so */
 };
 
 /*
@@ -253,6 +255,11 @@ struct wg_output {
  */
 bool wg_device_poll(struct wg_device *d, struct fz_now now, uint32_t *budget,
 	struct wg_output *ret_out) FZ_NONNULL(1, 3, 4) FZ_MUST_CHECK;
+/*
+ * An output with data has left the machine: only then is an answer waited for, and a new handshake due if none comes. No
+ * effect if the session is gone meanwhile.
+ */
+void wg_output_sent(struct wg_device *d, struct fz_now now, uint32_t session) FZ_NONNULL(1);
 /* When wg_device_poll has something to do even if nothing arrives: `now` or the past if work is queued already. */
 fz_time wg_device_deadline(const struct wg_device *d) FZ_NONNULL(1);
 /* The oldest event not yet taken; false: none. Bounded: the oldest are lost first. */

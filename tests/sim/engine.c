@@ -106,8 +106,13 @@ uint32_t sim_engine_poll(struct sim_engine *e, struct fz_now now)
 {
 	uint32_t n = 0, budget = e->budget;
 	struct wg_output out;
-	for (; wg_device_poll(e->device, now, &budget, &out); n++)
+	for (; wg_device_poll(e->device, now, &budget, &out); n++) {
+		if (e->is_refused)
+			continue;
 		send_out(e, &out.to, out.tos, out.pkt);
+		if (out.has_data)
+			wg_output_sent(e->device, now, out.session);
+	}
 	return n;
 }
 

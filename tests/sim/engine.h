@@ -45,6 +45,7 @@ struct sim_engine {
 	struct fz_addr addr; /* where its datagrams come from */
 	struct sim_hooks hooks;
 	uint32_t budget; /* handshakes per poll */
+	bool is_refused; /* by its socket: what it polls goes nowhere */
 };
 
 /* Made, keyed from the seed, and up. */

@@ -176,6 +176,39 @@ TEST(timers, data_without_an_answer_asks_for_a_new_session_after_fifteen_seconds
 	sim_pair_free(p);
 }
 
+/* Packets that waited for a session go out by the device's own voice, and the socket may refuse them. */
+static void waits_for_an_answer(bool is_refused)
+{
+	struct sim_pair *p = sim_pair_new(18);
+	uint8_t inner[64];
+	size_t n = sim_write_ip4(fz_span_of(inner, sizeof(inner)), 1, 2, 20, 0);
+	CHECK_INT(sim_engine_send(&p->a, p->now, fz_bytes_of(inner, n)), WG_DROP_STAGE);
+	sim_pair_poll(p);
+	struct sim_datagram initiation = sim_pair_take(p, 0);
+	CHECK_INT(sim_engine_receive(&p->b, p->now, &initiation), WG_DROP_QUEUED);
+	sim_pair_poll(p);
+	struct sim_datagram response = sim_pair_take(p, 0);
+	CHECK_INT(sim_engine_receive(&p->a, p->now, &response), WG_DROP_QUEUED);
+	p->a.is_refused = is_refused;
+	sim_pair_poll(p);
+	p->a.is_refused = false;
+	CHECK_UINT(p->n, !is_refused);
+	uint32_t sent = p->n_sent_a;
+	sim_pair_wait_unplugged(p, FZ_SECONDS(16));
+	CHECK_UINT(p->n_sent_a, sent + !is_refused);
+	sim_pair_free(p);
+}
+
+TEST(timers, staged_data_that_left_wants_an_answer_within_fifteen_seconds)
+{
+	waits_for_an_answer(false);
+}
+
+TEST(timers, staged_data_that_could_not_leave_wants_no_answer)
+{
+	waits_for_an_answer(true);
+}
+
 TEST(timers, a_persistent_keepalive_keeps_its_distance_from_all_traffic)
 {
 	struct sim_pair *p = connected(9);
