@@ -62,7 +62,7 @@ boot() {
 find_init() {
 	kill -0 "$MACHINE" || return 1
 	INIT=$(ps -o pid= --ppid "$MACHINE" | tr -d ' ' | head -n 1)
-	[[ -n $INIT && -S /proc/$INIT/root/run/systemd/private ]]
+	[[ -n $INIT ]] && inside test -S /run/systemd/private 2>/dev/null
 }
 
 inside() {
