@@ -390,6 +390,7 @@ static void forget(struct fz_map *m, struct map_resource *r)
 {
 	r->gateway = NULL;
 	r->is_pending = false;
+	r->ask_again = (fz_time){ 0 }; /* at once when it is used again: this was no answer */
 	drop_held_of(m, r);
 }
 

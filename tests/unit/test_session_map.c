@@ -175,6 +175,22 @@ TEST(map, requests_of_one_resource_are_two_seconds_apart)
 	fz_map_free(m);
 }
 
+TEST(map, what_was_switched_off_is_asked_for_at_once_when_it_is_on_again)
+{
+	struct fzp_resource list[] = { cidr(1, "10.0.0.0/8") };
+	struct fz_map *m = map_with(list, 1);
+	struct fz_map_gateway g = gateway(9);
+	struct fzp_id asked;
+	(void)route(m, AT(0), V4, "10.1.1.1", IPPROTO_UDP, 1);
+	CHECK(fz_map_take_request(m, &asked));
+	fz_map_authorized(m, &list[0].id, &g);
+	CHECK_INT(fz_map_set_enabled(m, list[0].id.text, false), 0);
+	CHECK_INT(fz_map_set_enabled(m, list[0].id.text, true), 0);
+	CHECK_INT(route(m, AT(10), V4, "10.1.1.1", IPPROTO_UDP, 1).verdict, FZ_MAP_HELD);
+	CHECK(fz_map_take_request(m, &asked));
+	fz_map_free(m);
+}
+
 TEST(map, a_filter_that_permits_comes_before_a_longer_prefix_and_that_before_a_larger_id)
 {
 	struct fzp_filter web[] = { { FZP_TCP, 80, 80 } };
