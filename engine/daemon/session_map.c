@@ -439,6 +439,21 @@ void fz_map_authorized(struct fz_map *m, const struct fzp_id *resource, struct f
 	r->gateway = g;
 	r->is_pending = false;
 	r->offline_until = (fz_time){ 0 };
+	r->n_offline = 0;
+}
+
+/*
+ * A gateway that restarts is away for a moment: traffic asks soon again, then ever less often. (Upstream asks for every packet.)
+ */
+static fz_dur rest_after(struct map_resource *r, bool is_offline)
+{
+	fz_dur rest = FZ_NANOSECONDS(OFFLINE_INTERVAL.ns << r->n_offline);
+	if (!is_offline || !fz_dur_less(rest, REQUEST_INTERVAL)) {
+		r->n_offline = is_offline ? r->n_offline : 0;
+		return REQUEST_INTERVAL;
+	}
+	r->n_offline++;
+	return rest;
 }
 
 void fz_map_refused(struct fz_map *m, const struct fzp_id *resource, bool is_offline, fz_time now)
@@ -447,7 +462,7 @@ void fz_map_refused(struct fz_map *m, const struct fzp_id *resource, bool is_off
 	if (!r)
 		return;
 	r->is_pending = false;
-	r->ask_again = fz_time_add(now, REQUEST_INTERVAL);
+	r->ask_again = fz_time_add(now, rest_after(r, is_offline));
 	drop_held_of(m, r);
 	if (is_offline)
 		r->offline_until = fz_time_add(now, OFFLINE_LASTS);

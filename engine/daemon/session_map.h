@@ -52,7 +52,7 @@ bool fz_map_is_awaited(const struct fz_map *m, const struct fzp_id *resource)
 /* The Resource is reached by this gateway, which joins the list if it is new. */
 void fz_map_authorized(struct fz_map *m, const struct fzp_id *resource, struct fz_map_gateway *g)
 	FZ_NONNULL(1, 2, 3);
-/* What waited is dropped; the next packet asks again, after `now` + 2 s. */
+/* What waited is dropped; packets ask again from `now` + 2 s on, or sooner if every gateway was offline a moment ago. */
 void fz_map_refused(struct fz_map *m, const struct fzp_id *resource, bool is_offline, fz_time now)
 	FZ_NONNULL(1, 2);
 /* Takes it off the list and forgets what was authorized at it; the memory is the caller's again. */

@@ -5,6 +5,7 @@
 #include "wg/allowedips.h"
 
 #define REQUEST_INTERVAL FZ_SECONDS(2)
+#define OFFLINE_INTERVAL FZ_MILLISECONDS(100) /* the first one; it doubles up to the above */
 #define OFFLINE_LASTS    FZ_SECONDS(300)
 
 struct held_packet {
@@ -24,6 +25,7 @@ struct map_resource {
 	struct map_resource *next_queued;
 	fz_time ask_again; /* not before */
 	fz_time offline_until;
+	uint8_t n_offline; /* answers of that kind in a row */
 	struct map_resource *next_same; /* of the same prefix, larger ids first */
 	struct fz_session_site *sites;
 };

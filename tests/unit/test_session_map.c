@@ -166,12 +166,45 @@ TEST(map, requests_of_one_resource_are_two_seconds_apart)
 	CHECK_STR(asked.text, list[1].id.text);
 	(void)route(m, AT(7000), V4, "10.1.1.1", IPPROTO_UDP, 3);
 	CHECK(fz_map_take_request(m, &asked));
-	fz_map_refused(m, &list[0].id, true, AT(8000));
+	fz_map_refused(m, &list[0].id, false, AT(8000));
 	CHECK(!fz_map_is_awaited(m, &list[0].id));
 	(void)route(m, AT(9999), V4, "10.1.1.1", IPPROTO_UDP, 3);
 	CHECK(!fz_map_take_request(m, &asked));
 	(void)route(m, AT(10'000), V4, "10.1.1.1", IPPROTO_UDP, 3);
 	CHECK(fz_map_take_request(m, &asked));
+	fz_map_free(m);
+}
+
+static void check_asked_at(struct fz_map *m, int before, int at)
+{
+	struct fzp_id asked;
+	(void)route(m, AT(before), V4, "10.1.1.1", IPPROTO_UDP, 1);
+	CHECK(!fz_map_take_request(m, &asked));
+	(void)route(m, AT(at), V4, "10.1.1.1", IPPROTO_UDP, 1);
+	CHECK(fz_map_take_request(m, &asked));
+}
+
+TEST(map, while_gateways_are_offline_requests_become_rarer_until_one_is_back)
+{
+	struct fzp_resource list[] = { cidr(1, "10.0.0.0/8") };
+	struct fz_map *m = map_with(list, 1);
+	struct fz_map_gateway g = gateway(9);
+	struct fzp_id asked;
+	static const int rests[] = { 100, 200, 400, 800, 1600, 2000, 2000 };
+	int at = 0;
+	(void)route(m, AT(0), V4, "10.1.1.1", IPPROTO_UDP, 1);
+	CHECK(fz_map_take_request(m, &asked));
+	for (size_t i = 0; i < FZ_ARRAY_LEN(rests); i++) {
+		fz_map_refused(m, &list[0].id, true, AT(at));
+		check_asked_at(m, at + rests[i] - 1, at + rests[i]);
+		at += rests[i];
+	}
+	fz_map_authorized(m, &list[0].id, &g);
+	fz_map_lost(m, &g);
+	(void)route(m, AT(at), V4, "10.1.1.1", IPPROTO_UDP, 1);
+	CHECK(fz_map_take_request(m, &asked));
+	fz_map_refused(m, &list[0].id, true, AT(at));
+	check_asked_at(m, at + 99, at + 100);
 	fz_map_free(m);
 }
 
