@@ -5,7 +5,8 @@
                   [--state FILE] [--transcript FILE]
   portal.py ctl SOCKET COMMAND [WORD...]      one command over the control socket; `help` lists them
 
-The transcript has one JSON object a line: t, role, conn, dir and one of http, msg, raw, closed; or a note.
+The transcript has one JSON object a line: t, role, conn, dir and one of http, msg, raw, closed; or a note. t counts from
+"monotonic" of the first line.
 docs/protocol/portal.md describes what is spoken; portal_model.py has the values, portal_control.py the fault switches.
 """
 import argparse
@@ -58,6 +59,7 @@ class Transcript:
     def __init__(self, path):
         self.start = time.monotonic()
         self.file = open(path, "a", buffering=1) if path else None
+        self.add(note="start", monotonic=self.start)
 
     def add(self, **what):
         if self.file:

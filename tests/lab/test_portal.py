@@ -10,6 +10,7 @@ import os
 import pathlib
 import sys
 import tempfile
+import time
 import unittest
 import urllib.parse
 
@@ -484,7 +485,8 @@ class PortalTest(unittest.IsolatedAsyncioTestCase):
     async def test_it_keeps_a_transcript(self):
         await self.client()
         with open(f"{self.dir.name}/transcript") as f:
-            entries = [json.loads(line) for line in f]
+            began, *entries = [json.loads(line) for line in f]
+        self.assertLessEqual(began["monotonic"], time.monotonic())
         self.assertEqual(entries[0]["dir"], "client>portal")
         self.assertIn("path", entries[0]["http"])
         self.assertEqual([e["msg"]["event"] for e in entries if "msg" in e][:3], ["phx_join", "phx_reply", "init"])
