@@ -46,15 +46,35 @@ static int help(struct fzctl_run *run)
 	return FZCTL_OK;
 }
 
+/*
+ * True if text can be a word on a command line: not a flag, and without control characters, which would end the line it
+ * is printed on.
+ */
+static bool is_word(const char *text_maybe)
+{
+	if (!text_maybe || *text_maybe == '\0' || *text_maybe == '-')
+		return false;
+	FZ_CLEANUP(fz_bytebuf_done) struct fz_bytebuf clean;
+	fz_bytebuf_init(&clean, 65536);
+	fzctl_put_clean(&clean, text_maybe);
+	return fz_bytes_equal(fz_bytebuf_bytes(&clean), fz_bytes_of_str(text_maybe));
+}
+
+/* What is named by others may have a name that is no word; then its id stands for it. */
+static void offer(const char *name_maybe, const char *id_maybe)
+{
+	const char *word = is_word(name_maybe) ? name_maybe : id_maybe;
+	if (is_word(word))
+		printf("%s\n", word);
+}
+
 static bool on_settings(void *user, struct fzctl_run *run, const ProtobufCMessage *msg)
 {
 	const Fzpb__SettingList *list = (const Fzpb__SettingList *)(const void *)msg;
 	(void)user;
 	(void)run;
-	for (size_t i = 0; i < list->n_settings; i++) {
-		if (list->settings[i]->key)
-			printf("%s\n", list->settings[i]->key);
-	}
+	for (size_t i = 0; i < list->n_settings; i++)
+		offer(list->settings[i]->key, NULL);
 	return true;
 }
 
@@ -63,10 +83,8 @@ static bool on_resources(void *user, struct fzctl_run *run, const ProtobufCMessa
 	const Fzpb__ResourceList *list = (const Fzpb__ResourceList *)(const void *)msg;
 	(void)user;
 	(void)run;
-	for (size_t i = 0; i < list->n_resources; i++) {
-		if (list->resources[i]->name)
-			printf("%s\n", list->resources[i]->name);
-	}
+	for (size_t i = 0; i < list->n_resources; i++)
+		offer(list->resources[i]->name, list->resources[i]->id);
 	return true;
 }
 
@@ -75,10 +93,8 @@ static bool on_peers(void *user, struct fzctl_run *run, const ProtobufCMessage *
 	const Fzpb__PeerList *list = (const Fzpb__PeerList *)(const void *)msg;
 	(void)user;
 	(void)run;
-	for (size_t i = 0; i < list->n_peers; i++) {
-		if (list->peers[i]->id)
-			printf("%s\n", list->peers[i]->id);
-	}
+	for (size_t i = 0; i < list->n_peers; i++)
+		offer(list->peers[i]->name, list->peers[i]->id);
 	return true;
 }
 
@@ -87,8 +103,8 @@ static bool on_account(void *user, struct fzctl_run *run, const ProtobufCMessage
 	const Fzpb__Status *s = (const Fzpb__Status *)(const void *)msg;
 	(void)user;
 	(void)run;
-	if (s->account && s->account->slug)
-		printf("%s\n", s->account->slug);
+	if (s->account)
+		offer(s->account->slug, NULL);
 	return true;
 }
 

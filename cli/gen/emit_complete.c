@@ -63,7 +63,7 @@ static struct command command_of(const struct method *m, const char *words)
 	for (size_t i = 0; i < m->cli->n_local; i++) {
 		const Fzopt__CliLocal *l = m->cli->local[i];
 		c.flags[c.n_flags++] = (struct item){ .flag = l->flag,
-			.metavar = l->metavar,
+			.metavar = l->metavar && l->metavar[0] != '[' ? l->metavar : NULL,
 			.help = l->help,
 			.short_flag = l->short_flag ? l->short_flag[0] : 0,
 			.complete = l->complete };
@@ -191,20 +191,99 @@ static void add_flag_names(struct text *out, const struct command *c)
 
 /* ---- bash ---- */
 
+/*
+ * What every call needs. Values come from outside (the portal names resources), so nothing here is expanded or split: words
+ * are taken from the line by hand, and what is offered is quoted the way the line is where it goes.
+ */
+static const char bash_helpers[] =
+	"# The line up to the cursor as words[], the last one being typed; open: the quote it is "
+	"in, if any;\n"
+	"# kept: how many of its characters stay, as readline replaces only what follows a break "
+	"or an open quote.\n"
+	"_firezonectl_words()\n{\n"
+	"\tlocal line=${COMP_LINE:0:COMP_POINT} word= begun= before=0 c i\n"
+	"\twords=() open= kept=0\n"
+	"\tfor ((i = 0; i < ${#line}; i++)); do\n"
+	"\t\tc=${line:i:1}\n"
+	"\t\tif [[ $open && $c == \"$open\" ]]; then\n"
+	"\t\t\topen= kept=$before\n"
+	"\t\telif [[ $open == \\' ]]; then\n"
+	"\t\t\tword+=$c\n"
+	"\t\telif [[ $c == \\\\ ]]; then\n"
+	"\t\t\ti=$((i + 1)) begun=1\n"
+	"\t\t\t[[ $open && ${line:i:1} != [\\\"\\$\\`\\\\] ]] && word+=$c\n"
+	"\t\t\tword+=${line:i:1}\n"
+	"\t\telif [[ $open ]]; then\n"
+	"\t\t\tword+=$c\n"
+	"\t\telif [[ $c == [\\'\\\"] ]]; then\n"
+	"\t\t\topen=$c before=$kept kept=${#word} begun=1\n"
+	"\t\telif [[ $c == [[:blank:]] ]]; then\n"
+	"\t\t\t[[ $begun ]] && words+=(\"$word\")\n"
+	"\t\t\tword= begun= kept=0\n"
+	"\t\telse\n"
+	"\t\t\tword+=$c begun=1\n"
+	"\t\t\t[[ $COMP_WORDBREAKS == *\"$c\"* ]] && kept=${#word}\n"
+	"\t\tfi\n"
+	"\tdone\n"
+	"\twords+=(\"$word\")\n"
+	"}\n"
+	"# Sets REPLY to the text with every character quoted that the shell would not take as it "
+	"is.\n"
+	"_firezonectl_quote()\n{\n"
+	"\tlocal text=$1 c i\n"
+	"\tREPLY=$text\n"
+	"\t[[ $text != *[!a-zA-Z0-9_./%+,-]* ]] && return\n"
+	"\tREPLY=\n"
+	"\tfor ((i = 0; i < ${#text}; i++)); do\n"
+	"\t\tc=${text:i:1}\n"
+	"\t\tcase $open,$c in\n"
+	"\t\t\\',\\') c=\"'\\\\''\" ;;\n"
+	"\t\t\\\",!) c='\"\\!\"' ;;\n"
+	"\t\t\\\",[\\\"\\$\\`\\\\]) c=\\\\$c ;;\n"
+	"\t\t[\\'\\\"],*) ;;\n"
+	"\t\t,[a-zA-Z0-9_./%+,-]) ;;\n"
+	"\t\t*) c=\\\\$c ;;\n"
+	"\t\tesac\n"
+	"\t\tREPLY+=$c\n"
+	"\tdone\n"
+	"\t# Readline closes an open quote, except after what looks as if it did already.\n"
+	"\t[[ $open && $REPLY == *\"$open\" ]] && REPLY+=$open\n"
+	"}\n"
+	"_firezonectl_offer()\n{\n"
+	"\tlocal value\n"
+	"\tfor value; do\n"
+	"\t\t[[ $value == \"$cur\"* ]] || continue\n"
+	"\t\tvalue=$lead$value\n"
+	"\t\t_firezonectl_quote \"${value:kept}\"\n"
+	"\t\tCOMPREPLY+=(\"$REPLY\")\n"
+	"\tdone\n"
+	"}\n"
+	"_firezonectl_live()\n{\n"
+	"\tlocal values\n"
+	"\tmapfile -t values < <(firezonectl __complete \"$1\" 2>/dev/null)\n"
+	"\t_firezonectl_offer \"${values[@]}\"\n"
+	"}\n"
+	"# Readline quotes names of files by itself.\n"
+	"_firezonectl_files()\n{\n"
+	"\tlocal values value\n"
+	"\tmapfile -t values < <(compgen -f -- \"$cur\")\n"
+	"\tfor value in \"${values[@]}\"; do\n"
+	"\t\tvalue=$lead$value\n"
+	"\t\tCOMPREPLY+=(\"${value:kept}\")\n"
+	"\tdone\n"
+	"\tcompopt -o filenames 2>/dev/null\n"
+	"}\n";
+
 static void add_bash_values(struct text *out, const char *complete)
 {
 	if (!complete)
-		text_add(out, "COMPREPLY=()");
+		text_add(out, ":");
 	else if (strcmp(complete, "file") == 0)
-		text_add(out,
-			"compopt -o filenames 2>/dev/null; COMPREPLY=($(compgen -f -- \"$cur\"))");
+		text_add(out, "_firezonectl_files");
 	else if (is_dynamic(complete))
-		text_add(out,
-			"COMPREPLY=($(compgen -W \"$(firezonectl __complete %s 2>/dev/null)\" -- "
-			"\"$cur\"))",
-			complete);
+		text_add(out, "_firezonectl_live %s", complete);
 	else
-		text_add(out, "COMPREPLY=($(compgen -W '%s' -- \"$cur\"))", complete);
+		text_add(out, "_firezonectl_offer %s", complete);
 }
 
 static void add_bash_flag(struct text *out, const char *words, const struct item *f)
@@ -233,9 +312,9 @@ static void add_bash_global(struct text *out, const struct item *f)
 
 static void add_bash_command(struct text *out, const struct command *c)
 {
-	text_add(out, "\t'%s')\n\t\tif [[ $cur == -* ]]; then COMPREPLY=($(compgen -W '", c->words);
+	text_add(out, "\t'%s')\n\t\tif [[ $cur == -* ]]; then _firezonectl_offer ", c->words);
 	add_flag_names(out, c);
-	text_add(out, "' -- \"$cur\")); return; fi\n\t\tcase $n in\n");
+	text_add(out, "; return; fi\n\t\tcase $n in\n");
 	for (size_t i = 0; i < c->n_arguments; i++) {
 		text_add(out, "\t\t%zu) ", i);
 		add_bash_values(out, c->arguments[i].complete);
@@ -247,23 +326,25 @@ static void add_bash_command(struct text *out, const struct command *c)
 static void add_bash_group(
 	struct text *out, const struct command *list, size_t n, const char *group)
 {
-	text_add(out, "\t'%s') COMPREPLY=($(compgen -W '", group);
+	text_add(out, "\t'%s') _firezonectl_offer ", group);
 	add_group_members(out, list, n, group, " ");
-	text_add(out, "' -- \"$cur\")) ;;\n");
+	text_add(out, " ;;\n");
 }
 
 void emit_completion_bash(const struct model *m, struct text *out)
 {
 	size_t n;
 	struct command *list = all_commands(m, &n);
-	text_add(out, "# bash completion for firezonectl, made from "
-		      "ipc/firezone.proto\n_firezonectl()\n{\n"
-		      "\tlocal cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]} "
-		      "cmd= w i n=0\n"
-		      "\t[[ $cur == '=' ]] && cur=\n\t[[ $prev == '=' ]] && "
-		      "prev=${COMP_WORDS[COMP_CWORD - 2]}\n"
-		      "\tfor ((i = 1; i < COMP_CWORD; i++)); do\n\t\tw=${COMP_WORDS[i]}\n\t\tcase "
-		      "$w in\n\t\t");
+	text_add(out, "# bash completion for firezonectl, made from ipc/firezone.proto\n%s",
+		bash_helpers);
+	text_add(out, "_firezonectl()\n{\n"
+		      "\tlocal words open kept cur prev lead= cmd= w i n=0 REPLY\n"
+		      "\tCOMPREPLY=()\n\t_firezonectl_words\n"
+		      "\tcur=${words[-1]} prev=${words[-2]-}\n"
+		      "\tif [[ $cur == --*=* ]]; then\n"
+		      "\t\tprev=${cur%%%%=*} cur=${cur#*=}\n\t\tlead=$prev=\n\tfi\n"
+		      "\tfor ((i = 1; i < ${#words[@]} - 1; i++)); do\n\t\tw=${words[i]}\n"
+		      "\t\tcase $w in\n\t\t");
 	add_valued_flags(out, list, n);
 	text_add(out,
 		") i=$((i + 1)) ;;\n\t\t-*) ;;\n\t\t*)\n\t\t\tcase \"${cmd:+$cmd }$w\" in\n\t\t\t");
@@ -278,11 +359,11 @@ void emit_completion_bash(const struct model *m, struct text *out)
 	for (size_t i = 0; i < N_GLOBAL; i++)
 		add_bash_global(out, &global_flags[i]);
 	text_add(out, "\tesac\n\tcase $cmd in\n\t'')\n\t\tif [[ $cur == -* ]]; then "
-		      "COMPREPLY=($(compgen -W '");
+		      "_firezonectl_offer ");
 	add_flag_names(out, NULL);
-	text_add(out, "' -- \"$cur\")); return; fi\n\t\tCOMPREPLY=($(compgen -W '");
+	text_add(out, "; return; fi\n\t\t_firezonectl_offer ");
 	add_top(out, list, n, " ");
-	text_add(out, "' -- \"$cur\")) ;;\n");
+	text_add(out, " ;;\n");
 	for (size_t i = 0; i < n; i++) {
 		char *group;
 		if (is_new_group(list, i, &group))
@@ -357,6 +438,8 @@ void emit_completion_zsh(const struct model *m, struct text *out)
 		"#compdef firezonectl\n# zsh completion for firezonectl, made from "
 		"ipc/firezone.proto\n_firezonectl()\n{\n"
 		"\tlocal cur=${words[CURRENT]} prev=${words[CURRENT-1]} cmd= w\n\tlocal -i i n=0\n"
+		"\tif [[ $cur == --*=* ]]; then\n\t\tprev=${cur%%%%=*} cur=${cur#*=}\n"
+		"\t\tcompset -P '*='\n\tfi\n"
 		"\tfor ((i = 2; i < CURRENT; i++)); do\n\t\tw=${words[i]}\n\t\tcase $w in\n\t\t");
 	add_valued_flags(out, list, n);
 	text_add(out,

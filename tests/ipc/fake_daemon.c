@@ -3,7 +3,9 @@
  * socket server with canned answers. Flags set what permission depends on. It prints "ready" once it listens.
  *
  *     fake_daemon --socket PATH [--group GID] [--service-mode] [--signed-in] [--owner UID] [--mode OCTAL]
- *                 [--memory BYTES] [--state NAME] [--stats]
+ *                 [--memory BYTES] [--state NAME] [--per-user N] [--listen-fd N] [--name TEXT]...
+ *
+ * --name: one more resource, peer and account of that name.
  */
 #include <errno.h>
 #include <getopt.h>
@@ -26,12 +28,15 @@
 #include "ipc/reflect.h"
 
 #define MAX_WATCHERS 64
+#define MAX_NAMES    16
 
 struct fake {
 	struct fzipc_world world;
 	struct fzipc_call *watchers[MAX_WATCHERS];
 	struct fzipc_arena arena;
 	const char *state;
+	const char *names[MAX_NAMES];
+	size_t n_names;
 	uint64_t seq;
 };
 
@@ -82,6 +87,11 @@ static const Fzpb__Status *status_of(struct fake *f)
 
 	s = both.out;
 	s->service_mode = f->world.service_mode;
+	if (f->n_names > 0) {
+		char *slug = fzipc_arena_alloc(&f->arena, strlen(f->names[0]) + 1);
+		if (slug)
+			s->account->slug = memcpy(slug, f->names[0], strlen(f->names[0]) + 1);
+	}
 	int64_t state;
 	if (f->state &&
 		fzipc_reflect_enum_value(&fzpb__status__state__descriptor, f->state, &state))
@@ -343,21 +353,41 @@ static void finish_sign_in(
 					: "{\"account\":{\"slug\":\"by-token\"}}"));
 }
 
+/* {"LIST":[FIRST, then one for each --name, with an id by its number]} */
+static void put_list(
+	const struct fake *f, const char *list, const char *first, struct fz_bytebuf *out)
+{
+	char text[1000];
+	snprintf(text, sizeof(text), "{\"%s\":[%s", list, first);
+	(void)!fz_bytebuf_append(out, fz_bytes_of_str(text));
+	for (size_t i = 0; i < f->n_names; i++) {
+		snprintf(text, sizeof(text), ",{\"id\":\"id-%zu\",\"name\":", i);
+		(void)!fz_bytebuf_append(out, fz_bytes_of_str(text));
+		(void)!fzipc_json_write_text(f->names[i], out);
+		(void)!fz_bytebuf_append(out, fz_bytes_of_str("}"));
+	}
+	(void)!fz_bytebuf_append(out, fz_bytes_of("]}", 3)); /* with its end */
+}
+
 static void list_resources(
 	void *user, struct fzipc_call *call, const Fzpb__ListResourcesRequest *request)
 {
-	char json[800];
+	FZ_CLEANUP(fz_bytebuf_done) struct fz_bytebuf json;
 	(void)request;
-	snprintf(json, sizeof(json), "{\"resources\":[%s]}", resource_json);
-	fzipc_reply_list_resources(call, answer(user, &fzpb__resource_list__descriptor, json));
+	fz_bytebuf_init(&json, 65536);
+	put_list(user, "resources", resource_json, &json);
+	fzipc_reply_list_resources(
+		call, answer(user, &fzpb__resource_list__descriptor, (const char *)json.p));
 }
 
 static void list_peers(void *user, struct fzipc_call *call, const Fzpb__ListPeersRequest *request)
 {
-	char json[800];
+	FZ_CLEANUP(fz_bytebuf_done) struct fz_bytebuf json;
 	(void)request;
-	snprintf(json, sizeof(json), "{\"peers\":[%s]}", peer_json);
-	fzipc_reply_list_peers(call, answer(user, &fzpb__peer_list__descriptor, json));
+	fz_bytebuf_init(&json, 65536);
+	put_list(user, "peers", peer_json, &json);
+	fzipc_reply_list_peers(
+		call, answer(user, &fzpb__peer_list__descriptor, (const char *)json.p));
 }
 
 static void explain(void *user, struct fzipc_call *call, const Fzpb__ExplainRequest *request)
@@ -550,7 +580,8 @@ static const struct option options[] = { { "socket", required_argument, NULL, 's
 	{ "signed-in", no_argument, NULL, 'i' }, { "owner", required_argument, NULL, 'o' },
 	{ "mode", required_argument, NULL, 'c' }, { "memory", required_argument, NULL, 'l' },
 	{ "state", required_argument, NULL, 'S' }, { "per-user", required_argument, NULL, 'u' },
-	{ "listen-fd", required_argument, NULL, 'f' }, { 0 } };
+	{ "listen-fd", required_argument, NULL, 'f' }, { "name", required_argument, NULL, 'n' },
+	{ 0 } };
 
 static void parse(
 	int argc, char **argv, struct fake *f, struct fzipc_server_config *c, mode_t *ret_mode)
@@ -568,6 +599,7 @@ static void parse(
 		case 'c': *ret_mode = (mode_t)strtoul(optarg, NULL, 8); break;
 		case 'l': c->limits.memory = strtoul(optarg, NULL, 10); break;
 		case 'S': f->state = optarg; break;
+		case 'n': f->names[f->n_names++ % MAX_NAMES] = optarg; break;
 		case 'f': c->listen_fd = (int)strtol(optarg, NULL, 10); break;
 		case 'u': c->limits.per_user = (unsigned)strtoul(optarg, NULL, 10); break;
 		default: exit(2);
