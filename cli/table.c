@@ -9,7 +9,7 @@
 #define MAX_COLUMNS 12
 #define CELL_MAX    4096
 #define GAP         2
-#define LEAST       6
+#define LEAST       4
 
 struct table {
 	const struct fzctl_run *run;

@@ -158,15 +158,52 @@ static bool put_line(const struct line *l, const char *template)
 	return true;
 }
 
+/* On a terminal a line that is too long goes on at INDENT, under the values, instead of wherever the terminal breaks it. */
+static void wrap(const struct line *l)
+{
+	size_t columns = l->run->columns, len = l->out->len - l->start, at = 0;
+	if (columns <= 2 * INDENT ||
+		fzctl_width((const char *)l->out->p + l->start, len) <= columns)
+		return;
+	FZ_CLEANUP(fz_bytebuf_done) struct fz_bytebuf whole;
+	fz_bytebuf_init(&whole, TEXT_MAX);
+	if (fz_bytebuf_append(&whole, fz_bytes_of(l->out->p + l->start, len)) < 0)
+		return;
+	l->out->len = l->start;
+	for (const char *text = (const char *)whole.p; len > 0;) {
+		size_t blanks = 0, n;
+		while (blanks < len && text[blanks] == ' ')
+			blanks++;
+		for (n = blanks; n < len && text[n] != ' ' && text[n] != '\n';)
+			n++;
+		size_t width = fzctl_width(text, n);
+		bool breaks = at > INDENT && at + width > columns;
+		if (breaks)
+			fzctl_put(l->out, "\n          ");
+		size_t skipped = breaks ? blanks : 0;
+		(void)!fz_bytebuf_append(l->out, fz_bytes_of(text + skipped, n - skipped));
+		at = breaks ? INDENT + width - blanks : at + width;
+		if (n < len && text[n] == '\n') {
+			fzctl_put(l->out, "\n");
+			at = 0;
+			n++;
+		}
+		text += n;
+		len -= n;
+	}
+}
+
 void fzctl_template_render(
 	const struct fzctl_run *run, const ProtobufCMessage *msg, struct fz_bytebuf *out)
 {
 	const struct fzipc_message_meta *meta = fzipc_meta_find_maybe(msg->descriptor);
 	for (const char *const *t = meta ? meta->lines : NULL; t && *t; t++) {
 		struct line l = { .run = run, .msg = msg, .out = out, .start = out->len };
-		if (put_line(&l, *t) && out->len > l.start)
-			fzctl_put(out, "\n");
-		else
+		if (!put_line(&l, *t) || out->len == l.start) {
 			out->len = l.start;
+			continue;
+		}
+		wrap(&l);
+		fzctl_put(out, "\n");
 	}
 }

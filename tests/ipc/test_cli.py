@@ -343,6 +343,23 @@ def test_a_narrow_terminal_gets_shorter_cells_and_a_pipe_all_of_them():
         assert "0xfd002021 lookup 539950336" in fz.cli(d, "host", "show").stdout
 
 
+def test_what_is_said_fits_a_narrow_terminal():
+    with fz.Daemon("--name", "an-account-of-that-name") as d:
+        env = {"FIREZONE_SOCKET": d.path, "COLUMNS": "40", "NO_COLOR": "1"}
+        for args in (["status"], ["explain", "10.0.0.1"], ["settings", "get", "log_filter"], ["--help"], ["up", "--help"],
+                     ["sign-in", "--help"], ["resource", "list"], ["peer", "list"]):
+            out, code = on_terminal([fz.CLI, *args], env)
+            lines = out.splitlines()
+            assert code == 0 and lines, args
+            # A word that is too long alone stays whole.
+            assert all(len(line) <= 40 or len(line.split()) == 1 for line in lines if "Usage: " not in line), (args, out)
+            assert all(line == line.rstrip() for line in lines), (args, out)
+        out, _ = on_terminal([fz.CLI, "status"], env)
+        assert "\n          an-account-of-that-name" in out, out
+        wide, _ = on_terminal([fz.CLI, "status"], {**env, "COLUMNS": "200"})
+        assert len(wide.splitlines()) < len(out.splitlines()) and wide.splitlines()[0].endswith("(Jane Doe)"), wide
+
+
 def test_a_token_is_typed_without_showing():
     with fz.Daemon() as d:
         out, code = on_terminal([fz.CLI, "token", "import"], {"FIREZONE_SOCKET": d.path}, send=(b"Token: ", b"s3cret\n"))
