@@ -309,10 +309,15 @@ static int unknown_flag(const struct fzctl_run *run, const char *word)
 	return usage(run, "Unknown flag: %.60s", word);
 }
 
-/* The word after a flag that wants a value, or NULL. */
-static const char *next_word(struct parse *p)
+/* The word after a flag that wants a value, or NULL; "" for a flag that only may have one, a length of time. */
+static const char *next_word(struct parse *p, const struct fzctl_flag *flag)
 {
-	return p->at + 1 < p->argc ? p->argv[++p->at] : NULL;
+	const char *word = p->at + 1 < p->argc ? p->argv[p->at + 1] : NULL;
+	uint64_t ns;
+	if (flag->metavar[0] == '[' && (!word || !fzipc_duration_parse(word, &ns)))
+		return "";
+	p->at += word != NULL;
+	return word;
 }
 
 static int take_long(struct parse *p, const char *word)
@@ -324,7 +329,7 @@ static int take_long(struct parse *p, const char *word)
 	if (!f)
 		return unknown_flag(p->run, word);
 	if (!value && f->metavar)
-		value = next_word(p);
+		value = next_word(p, f);
 	if (!value && f->metavar)
 		return usage(p->run, "--%s wants a value.", f->name);
 	if (value && !f->metavar && f->field < 0)
@@ -341,7 +346,7 @@ static int take_short(struct parse *p, const char *word)
 			return unknown_flag(p->run, word);
 		const char *value = "";
 		if (f->metavar)
-			value = c[1] ? c + 1 : next_word(p);
+			value = c[1] ? c + 1 : next_word(p, f);
 		if (!value)
 			return usage(p->run, "--%s wants a value.", f->name);
 		int code = set_flag(p->run, f, is_global, value);
@@ -443,6 +448,65 @@ static int take_word(struct parse *p)
 	return p->run->verb ? take_positional(p, word) : take_verb_word(p, word);
 }
 
+/* ---- --fields ---- */
+
+/* A path from `in` down to something that can be printed. */
+static bool names_value(const ProtobufCMessageDescriptor *in, const char *path, size_t len)
+{
+	char name[64];
+	for (;;) {
+		const char *dot = memchr(path, '.', len);
+		size_t n = dot ? (size_t)(dot - path) : len;
+		if (n >= sizeof(name))
+			return false;
+		memcpy(name, path, n);
+		name[n] = '\0';
+		const ProtobufCFieldDescriptor *f =
+			protobuf_c_message_descriptor_get_field_by_name(in, name);
+		if (!f || (f->type == PROTOBUF_C_TYPE_MESSAGE) != (dot != NULL))
+			return false;
+		if (!dot)
+			return true;
+		if (f->label == PROTOBUF_C_LABEL_REPEATED)
+			return false;
+		in = f->descriptor;
+		path += n + 1;
+		len -= n + 1;
+	}
+}
+
+/* What is printed line by line: the answer, or the elements of its list. */
+static const ProtobufCMessageDescriptor *printed(const ProtobufCMessageDescriptor *reply)
+{
+	const struct fzipc_message_meta *meta = fzipc_meta_find_maybe(reply);
+	const ProtobufCFieldDescriptor *f =
+		meta && meta->list
+			? protobuf_c_message_descriptor_get_field_by_name(reply, meta->list)
+			: NULL;
+	return f ? f->descriptor : reply;
+}
+
+static int check_fields(const struct fzctl_run *run)
+{
+	if (run->output != FZCTL_TERSE)
+		return usage(run, "%s", "--fields goes with --output terse.");
+	/* What these print in the end is not what their own call answers. */
+	bool prints_reply = run->verb->method && !fzctl_waits(run) &&
+			    strcmp(run->verb->command, "sign-in") != 0;
+	if (!prints_reply)
+		return FZCTL_OK;
+	const ProtobufCMessageDescriptor *d = printed(run->verb->method->reply);
+	const char *at = run->fields;
+	for (bool goes_on = true; goes_on;) {
+		size_t n = strcspn(at, ",");
+		if (!names_value(d, at, n))
+			return usage(run, "No such field: \"%.*s\"", n < 60 ? (int)n : 60, at);
+		goes_on = at[n] == ',';
+		at += n + goes_on;
+	}
+	return FZCTL_OK;
+}
+
 static int check_complete(struct parse *p)
 {
 	struct fzctl_run *run = p->run;
@@ -456,6 +520,11 @@ static int check_complete(struct parse *p)
 	}
 	if (run->verb->method && !run->request)
 		return choose(run, run->verb); /* --version */
+	if (run->fields) {
+		int code = check_fields(run);
+		if (code != FZCTL_OK)
+			return code;
+	}
 	for (size_t i = 0; run->verb->method && run->verb->positionals[i].flag; i++) {
 		if (i >= p->n_positionals && !run->verb->positionals[i].is_optional)
 			return usage(run, "Missing: %s", run->verb->positionals[i].flag->metavar);

@@ -83,6 +83,32 @@ int fzctl_call_and_print(struct fzctl_run *run, int fd) FZ_NONNULL(1) FZ_MUST_CH
 bool fzctl_print_message(void *user, struct fzctl_run *run, const ProtobufCMessage *msg)
 	FZ_NONNULL(2, 3);
 
+/* ---- verb_session.c: --wait ---- */
+
+enum fzctl_await {
+	FZCTL_UNTIL_UP,
+	FZCTL_UNTIL_DOWN,
+	FZCTL_UNTIL_AFRESH /* connected to the portal again */
+};
+
+bool fzctl_waits(const struct fzctl_run *run) FZ_NONNULL(1) FZ_MUST_CHECK;
+/* Before anything is done: FZCTL_OK, or an exit code after saying that --wait's value is no length of time. */
+int fzctl_wait_check(const struct fzctl_run *run) FZ_NONNULL(1) FZ_MUST_CHECK;
+/* Does what --wait asks for, and nothing without it: waits, and prints the state that came. */
+int fzctl_wait(struct fzctl_run *run, enum fzctl_await what) FZ_NONNULL(1) FZ_MUST_CHECK;
+/* The verb's own call, then fzctl_wait. */
+int fzctl_call_and_wait(struct fzctl_run *run, int fd, enum fzctl_await what)
+	FZ_NONNULL(1) FZ_MUST_CHECK;
+/* WaitFor, with the state printed that came. */
+int fzctl_wait_for(struct fzctl_run *run, Fzpb__WaitRequest__Condition condition)
+	FZ_NONNULL(1) FZ_MUST_CHECK;
+/* From now on, for all calls together. */
+void fzctl_limit_time(struct fzctl_run *run, uint64_t ns) FZ_NONNULL(1);
+/* What to do with an answer that --wait makes a step on the way. */
+fzctl_on_message fzctl_print_unless_waiting(const struct fzctl_run *run) FZ_NONNULL(1);
+/* fzctl_on_message that does nothing. */
+bool fzctl_ignore_message(void *user, struct fzctl_run *run, const ProtobufCMessage *msg);
+
 /* ---- fault.c ---- */
 
 /* Says what failed, as JSON on stderr if JSON was asked for; returns `code`. hint may be NULL. */

@@ -1,5 +1,5 @@
 /*
- * up, sign-in and handing over tokens. A token or a callback's address is read from a terminal without echo or from
+ * Sign-in and handing over tokens. A token or a callback's address is read from a terminal without echo or from
  * standard input, never from the command line, and goes on through a descriptor or a wiped request.
  */
 #include <errno.h>
@@ -18,73 +18,8 @@
 #include "ipc/json.h"
 #include "ipc/methods.h"
 
-#define CALLBACK_SCHEME "firezone-fd0020211111://"
-
-/* ---- up ---- */
-
-static uint64_t millis_of(const char *text, bool *ret_ok)
-{
-	static const struct {
-		const char *unit;
-		uint64_t ms;
-	} units[] = { { "ms", 1 }, { "s", 1000 }, { "", 1000 }, { "m", 60'000 },
-		{ "h", 3'600'000 } };
-
-	char *end;
-	unsigned long long n = strtoull(text, &end, 10);
-	*ret_ok = false;
-	if (end == text || text[0] == '-' || n == 0 || n > 1'000'000)
-		return 0;
-	for (size_t i = 0; i < FZ_ARRAY_LEN(units); i++) {
-		if (strcmp(end, units[i].unit) == 0) {
-			*ret_ok = true;
-			return n * units[i].ms;
-		}
-	}
-	return 0;
-}
-
-static bool ignore(void *user, struct fzctl_run *run, const ProtobufCMessage *msg)
-{
-	(void)user;
-	(void)run;
-	(void)msg;
-	return true;
-}
-
-static int wait_for(struct fzctl_run *run, Fzpb__WaitRequest__Condition condition,
-	fzctl_on_message on_message, void *user)
-{
-	Fzpb__WaitRequest request = FZPB__WAIT_REQUEST__INIT;
-	request.has_condition = true;
-	request.condition = condition;
-	return fzctl_call(run, &fzipc_methods[FZIPC_WAIT_FOR], &request.base, -1, on_message, user);
-}
-
-static void limit_time(struct fzctl_run *run, uint64_t ms)
-{
-	run->timeout_ns = ms * 1'000'000;
-	run->deadline = fz_time_add(fzipc_link_now(), FZ_MILLISECONDS(ms));
-}
-
-int fzctl_hook_up(struct fzctl_run *run);
-
-int fzctl_hook_up(struct fzctl_run *run)
-{
-	const char *wait = fzctl_local_maybe(run, "wait");
-	bool is_number;
-	if (!wait)
-		return fzctl_call_and_print(run, -1);
-	uint64_t ms = millis_of(wait, &is_number);
-	if (!is_number)
-		return fzctl_fail(run, FZCTL_USAGE, "usage",
-			"--wait wants a length of time, such as 30s.", NULL);
-	int code = fzctl_call(run, run->verb->method, run->request, -1, ignore, NULL);
-	if (code != FZCTL_OK)
-		return code;
-	limit_time(run, ms);
-	return wait_for(run, FZPB__WAIT_REQUEST__CONDITION__UP, fzctl_print_message, NULL);
-}
+#define CALLBACK_SCHEME  "firezone-fd0020211111://"
+#define SIGN_IN_LIMIT_NS (15 * 60 * 1'000'000'000ull)
 
 /* ---- secrets in ---- */
 
@@ -154,8 +89,9 @@ static int finish(struct fzctl_run *run, bool from_terminal)
 		return fail_reading(run, r);
 	if (is_url)
 		request.callback_url = text.text;
-	return fzctl_call(run, &fzipc_methods[FZIPC_FINISH_SIGN_IN], &request.base, fd,
-		fzctl_print_message, NULL);
+	int code = fzctl_call(run, &fzipc_methods[FZIPC_FINISH_SIGN_IN], &request.base, fd,
+		fzctl_print_unless_waiting(run), NULL);
+	return code == FZCTL_OK ? fzctl_wait(run, FZCTL_UNTIL_UP) : code;
 }
 
 int fzctl_hook_finish_sign_in(struct fzctl_run *run);
@@ -237,8 +173,13 @@ static int sign_in_in_browser(struct fzctl_run *run, struct begun *b)
 	if (!open_browser(b->url))
 		fprintf(stderr, "No browser could be opened.\n");
 	if (run->timeout_ns == 0)
-		limit_time(run, 15 * 60'000);
-	return wait_for(run, FZPB__WAIT_REQUEST__CONDITION__SIGNED_IN, fzctl_print_message, NULL);
+		fzctl_limit_time(run, SIGN_IN_LIMIT_NS);
+	Fzpb__WaitRequest request = FZPB__WAIT_REQUEST__INIT;
+	request.has_condition = true;
+	request.condition = FZPB__WAIT_REQUEST__CONDITION__SIGNED_IN;
+	int code = fzctl_call(run, &fzipc_methods[FZIPC_WAIT_FOR], &request.base, -1,
+		fzctl_print_unless_waiting(run), NULL);
+	return code == FZCTL_OK ? fzctl_wait(run, FZCTL_UNTIL_UP) : code;
 }
 
 /* This address ties nothing together: whoever signs in there is shown a token of their own. It may be printed. */
@@ -264,13 +205,16 @@ int fzctl_hook_sign_in(struct fzctl_run *run)
 	Fzpb__BeginSignInRequest request =
 		*(const Fzpb__BeginSignInRequest *)(const void *)run->request;
 	struct begun b = { .url = "" };
+	int code = fzctl_wait_check(run);
+	if (code != FZCTL_OK)
+		return code;
 	if (fzctl_local_maybe(run, "token-stdin"))
 		return finish(run, false);
 	bool pastes = fzctl_local_maybe(run, "paste") || fzctl_local_maybe(run, "no-browser") ||
 		      !has_desktop();
 	request.has_shows_token = true;
 	request.shows_token = pastes;
-	int code = fzctl_call(run, run->verb->method, &request.base, -1, on_begun, &b);
+	code = fzctl_call(run, run->verb->method, &request.base, -1, on_begun, &b);
 	if (code != FZCTL_OK)
 		return code;
 	if (fzctl_local_maybe(run, "qr"))

@@ -179,12 +179,15 @@ int fzctl_hook_token_import(struct fzctl_run *run);
 int fzctl_hook_token_import(struct fzctl_run *run)
 {
 	FZ_CLEANUP(fz_closep) int fd = -1;
+	int code = fzctl_wait_check(run);
+	if (code != FZCTL_OK)
+		return code;
 	int r = open_token(run, &fd);
 	if (r < 0) {
 		const char *file = fzctl_local_maybe(run, "file");
 		return fail_file(run, file ? file : "token", -r);
 	}
-	return fzctl_call_and_print(run, fd);
+	return fzctl_call_and_wait(run, fd, FZCTL_UNTIL_UP);
 }
 
 int fzctl_hook_token_remove(struct fzctl_run *run);

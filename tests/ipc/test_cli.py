@@ -22,7 +22,8 @@ COMMANDS = [
     ["settings", "validate", "/etc/hostname"], ["policy", "show"], ["token", "import", "--file", "/etc/hostname"],
     ["token", "remove"], ["token", "status"], ["logs", "-n", "2"], ["log-level", "get"],
     ["log-level", "set", "debug", "--for", "10m"], ["health"], ["metrics"], ["bug-report", "--preview"], ["reload"],
-    ["bench", "--loopback", "--time", "1s"], ["version"], ["up"], ["up", "--wait", "5s"], ["down"], ["reset"],
+    ["bench", "--loopback", "--time", "1s"], ["version"], ["up"], ["up", "--wait", "5s"], ["down"],
+    ["down", "-w"], ["reset"], ["reset", "--wait=5s"],
     ["wait", "--for", "up"], ["sign-in", "--no-browser"], ["sign-out"], ["resource", "list"], ["resource", "show", "prod-db"],
     ["resource", "enable", "prod-db"], ["resource", "disable", "prod-db"], ["internet-resource", "status"],
     ["internet-resource", "enable"], ["internet-resource", "disable"], ["explain", "10.0.3.7:443"], ["peer", "list"],
@@ -92,6 +93,38 @@ def test_exit_codes_of_refusals():
     with fz.Daemon("--state", "signed_out") as d:
         result = fz.cli(d, "status", "--check")
         assert result.returncode == 6 and not result.stdout
+
+
+def test_fields_are_for_terse_output_alone():
+    with fz.Daemon() as d:
+        result = fz.cli(d, "-o", "terse", "--fields", "tunnel.ipv4,state", "status")
+        assert result.returncode == 0 and result.stdout == "100.64.12.7:up\n", result
+        for args in (["--json", "--fields", "state", "status"], ["--fields", "state", "status"],
+                     ["--fields", "state", "-o", "jsonl", "watch"]):
+            result = fz.cli(d, *args)
+            assert result.returncode == 2 and "--output terse" in result.stderr and not result.stdout, (args, result)
+        for path in ("nope", "tunnel.nope", "tunnel", "warnings.text", "state,", ""):
+            result = fz.cli(d, "-o", "terse", "--fields", path, "status")
+            assert result.returncode == 2 and "No such field" in result.stderr, (path, result)
+        result = fz.cli(d, "-o", "terse", "--fields", "name,id", "peer", "list")
+        assert result.returncode == 0 and result.stdout == "gw-2:gw-2\n", result
+
+
+def test_verbs_that_change_the_state_wait_for_it():
+    with fz.Daemon("--signed-in", "--owner", str(os.getuid())) as d:
+        for args in (["up"], ["down"], ["reset"], ["token", "import", "--stdin"], ["sign-in", "--token-stdin"]):
+            for wait in (["--wait"], ["-w"], ["--wait", "5s"], ["--wait=5s"], ["-w5s"]):
+                result = fz.cli(d, "--json", *args, *wait, input=".a-token\n")
+                assert result.returncode == 0, (args, wait, result)
+                assert json.loads(result.stdout)["schema"] == "firezone.Status/1", "one object: the state that came"
+            for wait in ("--wait=soon", "--wait=0s"):
+                result = fz.cli(d, *args, wait, input=".a-token\n")
+                assert result.returncode == 2 and "length of time" in result.stderr, (args, result)
+    for state, code, text in (("reconnecting", 3, ""), ("signed_out", 6, "signed in"), ("down", 9, "taken down"),
+                              ("error", 4, "ended"), ("degraded", 0, "")):
+        with fz.Daemon("--signed-in", "--owner", str(os.getuid()), "--state", state) as d:
+            result = fz.cli(d, "reset", "--wait", "300ms")
+            assert result.returncode == code and text in result.stderr, (state, result)
 
 
 def test_a_daemon_that_is_not_there_is_8_with_what_to_do():
