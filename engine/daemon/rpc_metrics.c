@@ -77,7 +77,9 @@ static void add_socket(struct fzd *d, struct fzd_metrics *m)
 					  NULL, true },
 				  calls = { "firezone_ipc_calls", "calls", NULL, true },
 				  refused = { "firezone_ipc_refused",
-					  "calls refused by a permission or a rate", NULL, true };
+					  "calls refused by a permission or a rate", NULL, true },
+				  memory = { "firezone_ipc_memory_bytes",
+					  "held for connections of front ends", "bytes", false };
 	struct fzipc_server_stats s;
 	fzipc_server_stats(d->server, &s);
 	add(m, &connections, NULL, s.connections);
@@ -85,6 +87,7 @@ static void add_socket(struct fzd *d, struct fzd_metrics *m)
 	add(m, &away, NULL, (double)s.turned_away);
 	add(m, &calls, NULL, (double)s.calls);
 	add(m, &refused, NULL, (double)s.refused);
+	add(m, &memory, NULL, (double)s.memory);
 }
 
 static void add_log(struct fzd *d, struct fzd_metrics *m)

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """Clients that mean harm: the daemon answers with the right error or closes, stays within its memory, and keeps
-serving the others."""
+serving the others. tests/daemon/test_hostile.py does the same to firezoned, with what stands in Harm changed."""
 import os
 import random
 import socket
@@ -14,14 +14,30 @@ import fz
 SEED = int(os.environ.get("FZ_SEED", "20261124"))
 
 
+class Harm:
+    """To whom it is done, and how much of it."""
+
+    Daemon = fz.Daemon
+    stuck = 20  # connections that stop in the middle of a frame
+    roomy = ("--per-user", "60")  # flags that let one user have that many
+    missed = 1000  # events that a reader who never reads misses, at the least
+    maxrss_kib = 32 * 1024
+
+
 def served(daemon):
     result = fz.cli(daemon, "--json", "status")
     assert result.returncode == 0, result.stderr
     return True
 
 
+def check_memory(daemon):
+    stats = daemon.stats()
+    assert int(stats["memory"]) < 2 << 20, stats
+    assert int(stats["maxrss_kib"]) < Harm.maxrss_kib or fz.is_sanitized(), stats
+
+
 def test_a_frame_of_length_zero_is_refused():
-    with fz.Daemon() as d:
+    with Harm.Daemon() as d:
         c = fz.Raw(d.path)
         c.send(struct.pack("<I", 0))
         assert c.error_code() == "BAD_FRAME"
@@ -29,22 +45,23 @@ def test_a_frame_of_length_zero_is_refused():
 
 
 def test_a_frame_of_four_gigabytes_is_refused_without_memory():
-    with fz.Daemon() as d:
+    with Harm.Daemon() as d:
         c = fz.Raw(d.path)
         c.send(struct.pack("<I", 0xffffffff) + b"x" * 1000)
         assert c.error_code() == "BAD_FRAME"
-        assert int(d.stats()["maxrss_kib"]) < (256 if fz.is_sanitized() else 16) * 1024 and served(d)
+        assert served(d)
+        check_memory(d)
 
 
 def test_a_frame_one_byte_above_the_limit_is_refused():
-    with fz.Daemon() as d:
+    with Harm.Daemon() as d:
         c = fz.Raw(d.path)
         c.send(struct.pack("<I", (1 << 20) + 1))
         assert c.error_code() == "BAD_FRAME"
 
 
 def test_a_first_frame_that_is_no_greeting_is_refused():
-    with fz.Daemon() as d:
+    with Harm.Daemon() as d:
         for data in (fz.call(1, 1), fz.frame(fz.field(1, 0) + fz.field(2, fz.field(1, "HTTP")))):
             c = fz.Raw(d.path, greet=False)
             c.send(data)
@@ -52,22 +69,22 @@ def test_a_first_frame_that_is_no_greeting_is_refused():
 
 
 def test_a_foreign_major_version_is_told_ours():
-    with fz.Daemon() as d:
+    with Harm.Daemon() as d:
         c = fz.Raw(d.path, greet=False)
         c.send(fz.hello(major=2))
         error = fz.fields(c.read()[6][0])
-        assert fz.error_name(error[1][0]) == "UNSUPPORTED" and error[7] == [1] and error[9] == [b"0.1.0"]
+        assert fz.error_name(error[1][0]) == "UNSUPPORTED" and error[7] == [1] and error[9] == [Harm.Daemon.version]
 
 
 def test_a_newer_minor_version_is_met_at_ours():
-    with fz.Daemon() as d:
+    with Harm.Daemon() as d:
         c = fz.Raw(d.path, greet=False)
         c.send(fz.hello(minor=7))
         assert fz.fields(c.read()[3][0])[2] == [0]
 
 
 def test_an_unknown_method_fails_alone():
-    with fz.Daemon() as d:
+    with Harm.Daemon() as d:
         c = fz.Raw(d.path)
         c.send(fz.call(1, 9999))
         assert c.error_code() == "UNKNOWN_METHOD"
@@ -76,7 +93,7 @@ def test_an_unknown_method_fails_alone():
 
 
 def test_text_that_is_not_utf8_fails_alone():
-    with fz.Daemon() as d:
+    with Harm.Daemon() as d:
         c = fz.Raw(d.path)
         for bad in (b"\xff", b"a\x00b", b"\xc0\x80", b"\xed\xa0\x80", b"\xf4\x90\x80\x80", b"\xe2\x82"):
             stream = 1 if bad == b"\xff" else stream + 2
@@ -87,7 +104,7 @@ def test_text_that_is_not_utf8_fails_alone():
 
 
 def test_a_field_of_the_wrong_wire_type_fails_alone():
-    with fz.Daemon() as d:
+    with Harm.Daemon() as d:
         c = fz.Raw(d.path)
         c.send(fz.call(1, 100, fz.field(1, 5)))
         assert c.error_code() == "BAD_WIRE_TYPE"
@@ -96,14 +113,14 @@ def test_a_field_of_the_wrong_wire_type_fails_alone():
 
 
 def test_a_request_cut_short_fails_alone():
-    with fz.Daemon() as d:
+    with Harm.Daemon() as d:
         c = fz.Raw(d.path)
         c.send(fz.call(1, 100, b"\x0a\x7fabc"))
         assert c.error_code() == "BAD_ENVELOPE"
 
 
 def test_a_request_above_its_methods_size_fails_alone():
-    with fz.Daemon() as d:
+    with Harm.Daemon() as d:
         c = fz.Raw(d.path)
         c.send(fz.call(1, 1, fz.field(15, "x" * 100)))
         assert c.error_code() == "TOO_LARGE"
@@ -112,7 +129,7 @@ def test_a_request_above_its_methods_size_fails_alone():
 
 
 def test_stream_numbers_never_go_back():
-    with fz.Daemon() as d:
+    with Harm.Daemon() as d:
         for streams in ((2,), (3, 3), (5, 1)):
             c = fz.Raw(d.path)
             codes = []
@@ -126,7 +143,7 @@ def test_descriptors_are_counted_and_never_leak():
     def n_open():
         return len(os.listdir(f"/proc/{d.process.pid}/fd"))
 
-    with fz.Daemon() as d:
+    with Harm.Daemon() as d:
         base = n_open()
         null = os.memfd_create("m")
         for fds, method, want in (((null,), 1, "BAD_DESCRIPTOR"), ((), 103, "BAD_DESCRIPTOR"),
@@ -151,11 +168,11 @@ def test_descriptors_are_counted_and_never_leak():
 
 
 def test_a_descriptor_that_could_make_the_daemon_wait_is_refused():
-    with fz.Daemon() as d:
+    with Harm.Daemon() as d:
         c = fz.Raw(d.path)
         a, b = socket.socketpair()
         reader, writer = os.pipe()
-        bad = [a.fileno(), reader, os.open("/", os.O_RDONLY), os.open("/etc/hostname", os.O_RDONLY),
+        bad = [a.fileno(), reader, os.open("/", os.O_RDONLY), os.open(__file__, os.O_RDONLY),
                os.open("/dev/null", os.O_RDWR)]
         for i, fd in enumerate(bad):
             for k, method in enumerate((103, 123, 150)):
@@ -165,7 +182,7 @@ def test_a_descriptor_that_could_make_the_daemon_wait_is_refused():
 
 
 def test_a_descriptor_stays_with_its_frame_among_others():
-    with fz.Daemon() as d:
+    with Harm.Daemon() as d:
         c = fz.Raw(d.path)
         bad = os.memfd_create("bad")
         os.write(bad, b"bad = 1\n")
@@ -182,9 +199,9 @@ def test_a_descriptor_stays_with_its_frame_among_others():
 
 
 def test_a_writer_that_stops_in_the_middle_holds_up_nobody():
-    with fz.Daemon("--per-user", "40") as d:
+    with Harm.Daemon(*Harm.roomy) as d:
         stuck = []
-        for i in range(20):
+        for i in range(Harm.stuck):
             c = fz.Raw(d.path)
             c.send(struct.pack("<I", 1000) + b"x" * (i * 40))
             stuck.append(c)
@@ -192,15 +209,13 @@ def test_a_writer_that_stops_in_the_middle_holds_up_nobody():
 
 
 def test_who_does_not_greet_is_shown_out():
-    with fz.Daemon() as d:
+    with Harm.Daemon() as d:
         c = fz.Raw(d.path, greet=False, timeout=20)
-        started = time.monotonic()
         assert c.error_code() == "TIMEOUT"
-        print(f"     after {time.monotonic() - started:.1f} s")
 
 
 def test_one_user_gets_eight_connections():
-    with fz.Daemon() as d:
+    with Harm.Daemon() as d:
         kept = [fz.Raw(d.path) for _ in range(8)]
         ninth = fz.Raw(d.path, greet=False)
         assert ninth.error_code() == "LIMIT"
@@ -210,13 +225,13 @@ def test_one_user_gets_eight_connections():
 
 
 def test_a_reader_that_never_reads_is_bounded_and_gets_a_snapshot_later():
-    with fz.Daemon() as d:
+    with Harm.Daemon() as d:
         c = fz.Raw(d.path)
         c.send(fz.call(1, 5, credit=3))
         for _ in range(20):
             d.emit()
             time.sleep(0.02)
-        assert int(d.stats()["memory"]) < 1 << 20
+        check_memory(d)
         kinds = []
         for _ in range(3):
             event = fz.fields(c.read()[5][0])
@@ -226,11 +241,11 @@ def test_a_reader_that_never_reads_is_bounded_and_gets_a_snapshot_later():
         event = fz.fields(c.read()[5][0])
         assert 15 in event, "one snapshot in place of the backlog"
         missed = fz.fields(event[15][0])[1][0]
-        assert missed > 1000, missed
+        assert missed > Harm.missed, missed
 
 
 def test_who_asks_without_reading_stops_being_heard():
-    with fz.Daemon() as d:
+    with Harm.Daemon() as d:
         c = fz.Raw(d.path, timeout=2)
         stream, data = 1, b""
         try:
@@ -239,8 +254,7 @@ def test_who_asks_without_reading_stops_being_heard():
                 stream += 2
         except (TimeoutError, socket.timeout):
             pass
-        stats = d.stats()
-        assert int(stats["memory"]) < 2 << 20, stats
+        check_memory(d)
         assert served(d)
 
 
@@ -249,7 +263,7 @@ def test_random_frames_do_no_harm():
     print("     seed", SEED)
     good = [fz.call(1, 1), fz.call(1, 100, fz.field(1, "api_url")), fz.call(1, 5, credit=4),
             fz.frame(fz.field(1, 1) + fz.field(8, b"")), fz.frame(fz.field(1, 1) + fz.field(9, fz.field(1, 9)))]
-    with fz.Daemon("--per-user", "60") as d:
+    with Harm.Daemon(*Harm.roomy) as d:
         for i in range(600):
             c = fz.Raw(d.path, greet=i % 3 > 0)
             for _ in range(rng.randrange(1, 5)):
@@ -268,54 +282,53 @@ def test_random_frames_do_no_harm():
         assert served(d)
 
 
+def flood(path, stop_at):
+    """In a process of somebody outside the group: connections as fast as they go, eight times 125 at once."""
+    fz.as_user(fz.OUTSIDER if os.geteuid() == 0 else os.getuid())()
+
+    def one():
+        while time.monotonic() < stop_at:
+            held = []
+            try:
+                for _ in range(125):
+                    s = socket.socket(socket.AF_UNIX)
+                    s.setblocking(False)
+                    s.connect(path)
+                    s.send(os.urandom(20))
+                    held.append(s)
+            except OSError:
+                pass
+            time.sleep(0.001)
+            for s in held:
+                s.close()
+
+    threads = [threading.Thread(target=one) for _ in range(8)]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join()
+
+
 def test_a_thousand_connections_leave_room_for_status():
-    times = []
-    with fz.Daemon() as d:
-        stop = threading.Event()
-
-        def flood():
-            while not stop.is_set():
-                held = []
-                try:
-                    for _ in range(125):
-                        s = socket.socket(socket.AF_UNIX)
-                        s.setblocking(False)
-                        s.connect(d.path)
-                        s.send(os.urandom(20))
-                        held.append(s)
-                except OSError:
-                    pass
-                time.sleep(0.001)
-                for s in held:
-                    s.close()
-
+    with Harm.Daemon() as d:
+        os.chmod(d.path, 0o666)
         pid = os.fork()
         if pid == 0:
-            os.setgroups([])
-            os.setgid(fz.OUTSIDER)
-            os.setuid(fz.OUTSIDER) if os.access(d.path, os.W_OK) else None
-            threads = [threading.Thread(target=flood, daemon=True) for _ in range(8)]
-            for t in threads:
-                t.start()
-            time.sleep(6)
+            flood(d.path, time.monotonic() + 3)
             os._exit(0)
-        os.chmod(d.path, 0o666)
-        time.sleep(0.3)
-        for _ in range(150):
-            started = time.monotonic()
+        n = 0
+        while os.waitpid(pid, os.WNOHANG)[0] == 0:
             assert served(d)
-            times.append(time.monotonic() - started)
-        os.waitpid(pid, 0)
+            n += 1
         stats = d.stats()
-    times.sort()
-    print(f"     accepted {stats['accepted']}, turned away {stats['turned_away']}; status p50 {times[75] * 1e3:.1f} ms, "
-          f"p99 {times[148] * 1e3:.1f} ms; daemon {stats['maxrss_kib']} KiB at most")
-    assert int(stats["accepted"]) + int(stats["turned_away"]) >= 1000
-    assert int(stats["maxrss_kib"]) < 32 * 1024 or fz.is_sanitized()
+        print(f"     accepted {stats['accepted']}, turned away {stats['turned_away']}, {n} times status meanwhile; "
+              f"daemon {stats['maxrss_kib']} KiB at most")
+        assert int(stats["accepted"]) + int(stats["turned_away"]) >= 1000 and n > 0
+        check_memory(d)
 
 
 def test_a_second_daemon_refuses_and_a_stale_socket_is_replaced():
-    with fz.Daemon() as d:
+    with Harm.Daemon() as d:
         second = fz.subprocess.run([fz.FAKE, "--socket", d.path], capture_output=True, text=True)
         assert second.returncode == 1 and "in use" in second.stderr, second.stderr
         assert served(d)
@@ -347,7 +360,7 @@ def test_a_socket_that_was_handed_in_is_served():
 
 
 def test_a_directory_others_can_write_to_is_refused_on_both_sides():
-    with fz.Daemon() as d:
+    with Harm.Daemon() as d:
         os.chmod(d.dir, 0o777)
         assert fz.cli(d, "status").returncode == 8
         third = fz.subprocess.run([fz.FAKE, "--socket", d.dir + "/x.sock"], capture_output=True, text=True)

@@ -11,6 +11,7 @@ function(fz_daemon_python name)
   set_tests_properties(daemon_${name} PROPERTIES SKIP_RETURN_CODE 77 LABELS netns TIMEOUT 300
     ENVIRONMENT "FZ_BUILD=${CMAKE_BINARY_DIR};FZ_SOURCE=${PROJECT_SOURCE_DIR};PYTHONDONTWRITEBYTECODE=1")
 endfunction()
+fz_daemon_python(hostile)
 fz_daemon_python(life)
 fz_daemon_python(rights)
 fz_daemon_python(session)
