@@ -36,6 +36,7 @@ struct fzp_portal {
 	enum fzp_portal_state state;
 	enum fzp_reason reason;
 
+	fz_time lost_at; /* when the last join ended; FZ_NEVER: joined, or it never was */
 	bool has_joined_ever, is_shell_connected;
 	bool tell_dial, tell_hang_up, tell_up, tell_down, tell_ended;
 	uint32_t n_failures; /* since the last join */
@@ -120,7 +121,7 @@ int fzp_portal_new(const struct fzp_portal_params *params, struct fzp_portal **r
 		return -ENOMEM;
 	fz_bytebuf_init(&p->http_in, FZP_HEAD_MAX + FZP_BODY_MAX);
 	fz_bytebuf_init(&p->http_out, REQUEST_MAX);
-	p->deadline = p->next_heartbeat = FZ_NEVER;
+	p->deadline = p->next_heartbeat = p->lost_at = FZ_NEVER;
 	p->params = *params;
 	bool ok = copy_text(&p->params.external_id, params->external_id);
 	ok = copy_text(&p->params.name, params->name) && ok;
@@ -184,10 +185,23 @@ static void end_session(struct fzp_portal *p, enum fzp_reason why)
 		fz_token_wipep(p->token);
 }
 
+/* How much longer it may be away. */
+static fz_dur partition_left(struct fzp_portal *p, fz_time now)
+{
+	if (p->params.partition_limit.ns == 0 || !p->has_joined_ever)
+		return FZ_NANOSECONDS(UINT64_MAX);
+	if (fz_time_is_never(p->lost_at))
+		p->lost_at = now;
+	uint64_t away = fz_time_since(now, p->lost_at).ns;
+	return FZ_NANOSECONDS(
+		away < p->params.partition_limit.ns ? p->params.partition_limit.ns - away : 0);
+}
+
 static void fail(struct fzp_portal *p, enum fzp_reason why, const fz_dur *wait, struct fz_now now)
 {
-	if (fzp_reason_info(why)->ends_session) {
-		end_session(p, why);
+	fz_dur left = partition_left(p, now.at);
+	if (fzp_reason_info(why)->ends_session || left.ns == 0) {
+		end_session(p, fzp_reason_info(why)->ends_session ? why : FZP_REASON_PARTITION);
 		return;
 	}
 	hang_up(p);
@@ -195,6 +209,8 @@ static void fail(struct fzp_portal *p, enum fzp_reason why, const fz_dur *wait, 
 	fz_dur delay = wait ? *wait : backoff(p);
 	if (!wait && p->n_failures < UINT32_MAX)
 		p->n_failures++;
+	if (delay.ns > left.ns)
+		delay = left; /* the last attempt */
 	p->state = FZP_PORTAL_WAITING;
 	p->reason = why;
 	p->deadline = fz_time_add(now.at, delay);
@@ -209,6 +225,7 @@ void fzp_portal_start(struct fzp_portal *p, struct fz_token *token,
 	fz_token_wipep(token);
 	memcpy(p->public_key, public_key, FZ_KEY_LEN);
 	p->has_joined_ever = false;
+	p->lost_at = FZ_NEVER;
 	p->n_failures = 0;
 	p->reason = FZP_REASON_NONE;
 	if (p->state != FZP_PORTAL_OFF && p->state != FZP_PORTAL_WAITING)
@@ -459,6 +476,7 @@ static void joined(struct fzp_portal *p, struct fz_now now)
 	p->reason = FZP_REASON_NONE;
 	p->deadline = FZ_NEVER;
 	p->has_joined_ever = true;
+	p->lost_at = FZ_NEVER;
 	p->n_failures = 0;
 	p->tell_up = true;
 	p->tell_down = false;

@@ -33,6 +33,8 @@ struct fzp_portal_params {
 	const char *name;
 	const char *device_serial, *device_uuid; /* NULL: none */
 	const char *user_agent;
+	/* How long after a join it may be away before the session ends; 0: for ever. Before the first join it does not count. */
+	fz_dur partition_limit;
 	void (*random)(void *user, struct fz_span out); /* never fails */
 	void (*sha1)(
 		void *user, struct fz_bytes in, uint8_t ret_digest[20]); /* Sec-WebSocket-Accept */

@@ -42,6 +42,7 @@ enum fzp_reason {
 	FZP_REASON_JOIN_TIMEOUT,
 	FZP_REASON_HEARTBEAT, /* the portal stopped answering */
 	FZP_REASON_TOKEN_EXPIRED, /* disconnect{token_expired} */
+	FZP_REASON_PARTITION, /* away for longer than was allowed */
 	FZP_REASON_COUNT_
 };
 

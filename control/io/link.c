@@ -351,6 +351,7 @@ static int set_up(struct fzp_link *l, const struct fzp_link_params *params)
 		.device_serial = params->device_serial,
 		.device_uuid = params->device_uuid,
 		.user_agent = params->user_agent,
+		.partition_limit = params->partition_limit,
 		.random = fzp_random,
 		.sha1 = fzp_sha1,
 	};

@@ -42,6 +42,7 @@ struct fzp_link_params { /* strings are copied */
 	const char *device_serial, *device_uuid; /* NULL: none */
 	const char *user_agent; /* fzp_user_agent */
 	uint32_t mark; /* SO_MARK of every socket, also of DNS queries; 0: none */
+	fz_dur partition_limit; /* of struct fzp_portal_params */
 	const char *ca_file; /* PEM, trusted instead of the system's store; NULL: the system's */
 	const char *proxy; /* "http://[user:password@]host[:port]"; NULL or "": none */
 	const char *

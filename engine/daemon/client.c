@@ -140,6 +140,9 @@ static int make_session(struct fzd_client *c)
 	int r = fzd_device_get(c->d->settings, &device);
 	if (r < 0)
 		return r;
+	fz_dur partition_limit;
+	if (!fz_setting_duration(value_of(c, FZ_SETTING_MAX_PARTITION_TIME), &partition_limit))
+		partition_limit = FZ_NANOSECONDS(0); /* empty: none */
 	bool has_internet =
 		fz_setting_bool(value_of(c, FZ_SETTING_INTERNET_RESOURCE), &c->internet);
 	struct fz_session_params params = {
@@ -149,6 +152,7 @@ static int make_session(struct fzd_client *c)
 		.device_serial = or_null(device.serial),
 		.device_uuid = or_null(device.uuid),
 		.user_agent = device.agent,
+		.partition_limit = partition_limit,
 		.ca_file = or_null(value_of(c, FZ_SETTING_CA_FILE)),
 		.proxy = or_null(value_of(c, FZ_SETTING_HTTPS_PROXY)),
 		.no_proxy = or_null(value_of(c, FZ_SETTING_NO_PROXY)),

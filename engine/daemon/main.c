@@ -153,6 +153,18 @@ static int load_settings(struct fzd_settings **ret_settings)
 	return -EBADMSG;
 }
 
+/* What upstream's client takes from its environment and we do not: said once, so that nobody waits for its effect. */
+static void tell_of_unused(void)
+{
+	const struct fz_setting_unused *u;
+	for (size_t i = 0; (u = fz_setting_unused_maybe(i)); i++) {
+		const char *value = getenv(u->env);
+		if (value && *value)
+			fz_log(FZ_LOG_WARNING, "environment", "known=%s not_used=\"%s\"", u->env,
+				u->why);
+	}
+}
+
 /* The token is judged without being used. */
 static int check(struct fzd_params *p)
 {
@@ -241,6 +253,7 @@ static int start(bool only_checks)
 	int r = load_settings(&p.settings);
 	if (r < 0)
 		return r == -EBADMSG ? EX_CONFIG : EX_OSERR;
+	tell_of_unused();
 	if (only_checks)
 		return check(&p);
 	int n = sd_listen_fds(1);

@@ -302,6 +302,7 @@ static int make_link(struct fz_session *s, const struct fz_session_params *param
 		.device_serial = params->device_serial,
 		.device_uuid = params->device_uuid,
 		.user_agent = params->user_agent,
+		.partition_limit = params->partition_limit,
 		.mark = fz_host_client.mark,
 		.ca_file = params->ca_file,
 		.proxy = params->proxy,

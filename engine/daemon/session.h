@@ -60,6 +60,7 @@ struct fz_session_params { /* strings are copied */
 	const char *name; /* of this device, for people */
 	const char *device_serial, *device_uuid; /* NULL: none */
 	const char *user_agent;
+	fz_dur partition_limit;
 	const char *ca_file, *proxy, *no_proxy; /* as in control/io/link.h; NULL: none */
 	bool allow_insecure;
 	const char *interface; /* NULL: fz_host_client.interface */

@@ -12,6 +12,8 @@
 #include "daemon/config.h"
 #include "daemon/paths.h"
 
+#define DURATION_MAX_SECONDS (3650ull * 86'400)
+
 static bool starts_with(const char *text, const char *prefix)
 {
 	return strncmp(text, prefix, strlen(prefix)) == 0;
@@ -93,6 +95,14 @@ static const char *check_proxy(const char *value)
 		       : "A proxy is written http://[USER:PASSWORD@]HOST[:PORT].";
 }
 
+static const char *check_duration_or_none(const char *value)
+{
+	fz_dur time;
+	return *value == '\0' || fz_setting_duration(value, &time)
+		       ? NULL
+		       : "A length of time is written 90s, 5m, 1h30m or 30d.";
+}
+
 static const char *check_anything(const char *value)
 {
 	(void)value;
@@ -163,7 +173,29 @@ static const struct fz_setting_info settings[FZ_SETTING_COUNT_] = {
 		.default_value = "false",
 		.help = "let api_url be ws://, without encryption; for tests alone",
 		.check = check_bool },
+	[FZ_SETTING_MAX_PARTITION_TIME] = { .key = "max_partition_time",
+		.env = "MAX_PARTITION_TIME",
+		.default_value = "",
+		.help = "how long the portal may be away before the tunnel is taken down; empty: "
+			"for ever",
+		.check = check_duration_or_none },
 };
+
+static const struct fz_setting_unused unused[] = {
+	{ "FIREZONE_DNS_CONTROL", "firezoned does not change the host's DNS yet" },
+	{ "LOG_DIR", "the log goes to the journal, or to stderr: journalctl -u firezoned" },
+	{ "FIREZONE_INC_BUF", "buffers of sockets are set without it; net.core.rmem_max is the "
+			      "administrator's" },
+	{ "FIREZONE_FLOW_LOGS", "flows are not logged" },
+	{ "FIREZONE_METRICS", "counters are shown by firezonectl metrics and sent nowhere" },
+	{ "OTLP_GRPC_ENDPOINT", "counters are shown by firezonectl metrics and sent nowhere" },
+	{ "FIREZONE_NO_TELEMETRY", "there is no telemetry" },
+};
+
+const struct fz_setting_unused *fz_setting_unused_maybe(size_t i)
+{
+	return i < FZ_ARRAY_LEN(unused) ? &unused[i] : NULL;
+}
 
 const struct fz_setting_info *fz_setting_info(enum fz_setting s)
 {
@@ -254,6 +286,32 @@ bool fz_setting_bool(const char *text, bool *ret_value)
 		}
 	}
 	return false;
+}
+
+bool fz_setting_duration(const char *text, fz_dur *ret_time)
+{
+	static const char units[] = "smhd";
+	static const uint64_t seconds[] = { 1, 60, 3600, 86'400 };
+	uint64_t sum = 0;
+	while (*text) {
+		uint64_t n = 0;
+		size_t digits = strspn(text, "0123456789");
+		if (digits == 0 || digits > 9)
+			return false;
+		for (size_t i = 0; i < digits; i++)
+			n = n * 10 + (uint64_t)(text[i] - '0');
+		const char *unit = text[digits] ? strchr(units, text[digits]) : NULL;
+		if (!unit)
+			return false;
+		sum += n * seconds[unit - units];
+		text += digits + 1;
+		if (sum > DURATION_MAX_SECONDS)
+			return false;
+	}
+	if (sum == 0)
+		return false;
+	*ret_time = FZ_SECONDS(sum);
+	return true;
 }
 
 const char *fz_setting_shown(

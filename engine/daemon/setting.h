@@ -9,6 +9,7 @@
 
 #include "base/attr.h"
 #include "base/log.h"
+#include "base/time.h"
 
 enum fz_setting {
 	FZ_SETTING_API_URL,
@@ -23,6 +24,7 @@ enum fz_setting {
 	FZ_SETTING_HTTPS_PROXY,
 	FZ_SETTING_NO_PROXY,
 	FZ_SETTING_ALLOW_INSECURE,
+	FZ_SETTING_MAX_PARTITION_TIME,
 	FZ_SETTING_COUNT_
 };
 
@@ -47,6 +49,17 @@ bool fz_setting_log_level(const char *text, enum fz_log_level *ret_level)
 	FZ_NONNULL(1, 2) FZ_MUST_CHECK;
 /* "true", "yes", "on", "1" and their opposites. */
 bool fz_setting_bool(const char *text, bool *ret_value) FZ_NONNULL(1, 2) FZ_MUST_CHECK;
+/* Numbers with s, m, h or d behind each: "90s", "1h30m", "30d". Longer than nothing, and at most ten years. */
+bool fz_setting_duration(const char *text, fz_dur *ret_time) FZ_NONNULL(1, 2) FZ_MUST_CHECK;
+
+/* A variable of upstream's client that means nothing here. */
+struct fz_setting_unused {
+	const char *env;
+	const char *why; /* and what to do instead */
+};
+
+/* The i-th; NULL past the end. */
+const struct fz_setting_unused *fz_setting_unused_maybe(size_t i);
 /* As people may see it; `buf` holds at least FZ_SETTING_SHOWN_MAX bytes. Returns `value` or `buf`. */
 #define FZ_SETTING_SHOWN_MAX 1100
 const char *fz_setting_shown(

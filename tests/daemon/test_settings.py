@@ -62,16 +62,34 @@ def test_environment_names_are_upstreams():
     env = {"FIREZONE_API_URL": "ws://127.0.0.1:8081", "FIREZONE_ID": "some-id", "FIREZONE_NAME": "a name",
            "FIREZONE_ACTIVATE_INTERNET_RESOURCE": "true", "FIREZONE_TOKEN_PATH": "/etc/firezone/other",
            "RUST_LOG": "debug,wire::api=trace", "FIREZONE_AUTH_BASE_URL": "http://127.0.0.1:8080",
-           "FIREZONE_ACCOUNT_SLUG": "acme", "https_proxy": "http://user:secret@proxy:3128"}
+           "FIREZONE_ACCOUNT_SLUG": "acme", "MAX_PARTITION_TIME": "1h30m", "https_proxy": "http://user:secret@proxy:3128"}
     with real.Daemon(env=env) as d:
         values = {s["key"]: s for s in d.json("settings", "get")["settings"]}
         for key, name in (("api_url", "FIREZONE_API_URL"), ("device_id", "FIREZONE_ID"), ("device_name", "FIREZONE_NAME"),
                           ("internet_resource", "FIREZONE_ACTIVATE_INTERNET_RESOURCE"),
                           ("token_path", "FIREZONE_TOKEN_PATH"), ("auth_url", "FIREZONE_AUTH_BASE_URL"),
-                          ("account_slug", "FIREZONE_ACCOUNT_SLUG"), ("log_filter", "RUST_LOG")):
+                          ("account_slug", "FIREZONE_ACCOUNT_SLUG"), ("max_partition_time", "MAX_PARTITION_TIME"),
+                          ("log_filter", "RUST_LOG")):
             assert (values[key]["value"], values[key]["origin"]) == (env[name], name), values[key]
         assert values["https_proxy"]["value"] == "http://***@proxy:3128"
         assert d.json("log-level", "get")["filter"] == "debug"
+
+
+UNUSED = ("FIREZONE_DNS_CONTROL", "LOG_DIR", "FIREZONE_INC_BUF", "FIREZONE_FLOW_LOGS", "FIREZONE_METRICS", "OTLP_GRPC_ENDPOINT",
+          "FIREZONE_NO_TELEMETRY")
+
+
+def test_variables_of_upstream_that_are_not_used_are_told_once():
+    real.reset()
+    with real.Daemon(env={name: "x" for name in UNUSED[1:]} | {UNUSED[0]: ""}) as d:
+        d.json("reload")
+        log = d.log_text()
+        for name in UNUSED[1:]:
+            assert log.count(f"known={name} ") == 1, (name, log)
+        assert UNUSED[0] not in log, "an empty one asks for nothing"
+    with open(os.path.join(fz.SOURCE, "data", "man", "firezoned.8")) as f:
+        page = f.read()
+    assert all(name in page for name in UNUSED), "each stands in the manual"
 
 
 def test_mistakes_stop_the_start_and_are_named():
@@ -80,6 +98,7 @@ def test_mistakes_stop_the_start_and_are_named():
             ("/firezoned.conf", "\n\nno equals sign\n", ["line=3", "name = value"]),
             ("/firezoned.conf", "api_url = http://x/\n", ["WebSocket", "wss://"]),
             ("/firezoned.conf.d/9.conf", "log_filter = loud\n", ["9.conf", "err, warning, info or debug"]),
+            ("/firezoned.conf", "max_partition_time = soon\n", ["90s", "1h30m"]),
             ("/policy.d/9.conf", "[section]\n", ["9.conf", "sections"]),
             ("/policy.d/9.conf", "log_filter = info\nlog_filter = debug\n", ["twice", "line=2"]),
             ("/firezoned.conf", "device_name = \"open\n", ["quote"]),
@@ -188,12 +207,7 @@ COMMANDS = [["status"], ["watch", "-n", "1"], ["host", "show"], ["host", "revert
 
 
 def test_every_answer_is_valid_by_the_schema():
-    try:
-        import jsonschema
-    except ImportError:
-        fz.skip("needs python3-jsonschema")
-    with open(os.path.join(fz.GEN, "cli", "firezonectl.schema.json")) as f:
-        validator = jsonschema.Draft202012Validator(json.load(f))
+    validator = fz.schema_validator()
     real.reset()
     real.put(real.ETC + "/firezoned.conf", "device_name = here\n")
     real.put(real.ETC + "/policy.d/a.conf", "auth_url = https://login.example\n")

@@ -198,6 +198,36 @@ TEST(setting, values_are_judged)
 	}
 }
 
+TEST(setting, lengths_of_time_have_units_and_bounds)
+{
+	static const struct {
+		const char *text;
+		uint64_t seconds; /* 0: refused */
+	} rows[] = {
+		{ "90s", 90 },
+		{ "5m", 300 },
+		{ "1h30m", 5400 },
+		{ "30d", 2'592'000 },
+		{ "3650d", 315'360'000 },
+		{ "3651d", 0 },
+		{ "999999999d", 0 },
+		{ "9999999999s", 0 },
+		{ "0s", 0 },
+		{ "", 0 },
+		{ "5", 0 },
+		{ "m", 0 },
+		{ "5 m", 0 },
+		{ "-5m", 0 },
+		{ "5w", 0 },
+	};
+
+	for (size_t i = 0; i < FZ_ARRAY_LEN(rows); i++) {
+		fz_dur time = FZ_SECONDS(0);
+		CHECK_INT(fz_setting_duration(rows[i].text, &time), rows[i].seconds > 0);
+		CHECK_UINT(time.ns, FZ_SECONDS(rows[i].seconds).ns);
+	}
+}
+
 TEST(setting, a_proxys_user_and_password_are_not_shown)
 {
 	char buf[FZ_SETTING_SHOWN_MAX];

@@ -55,13 +55,14 @@ static void act(struct fake *f)
 	}
 }
 
-static void make(struct fake *f)
+static void make_limited(struct fake *f, fz_dur partition_limit)
 {
 	*f = (struct fake){ .rng = { 42 }, .now = { { 1'000'000'000 }, { 0 } } };
 	struct fzp_portal_params params = { .role = FZP_CLIENT,
 		.external_id = "abc",
 		.name = "box",
 		.user_agent = "Debian/12.0.0 headless-client/1.5.12",
+		.partition_limit = partition_limit,
 		.random = fill,
 		.sha1 = digest,
 		.user = f };
@@ -73,6 +74,11 @@ static void make(struct fake *f)
 	CHECK_UINT(token.len, 0);
 	act(f);
 	CHECK_INT(f->n_dials, 1);
+}
+
+static void make(struct fake *f)
+{
+	make_limited(f, FZ_SECONDS(0));
 }
 
 static void pass(struct fake *f, fz_dur d)
@@ -342,6 +348,50 @@ TEST(portal, after_a_join_the_delays_grow_from_half_a_second_and_a_join_resets_t
 			ms += ms / 2;
 		}
 	}
+	fzp_portal_free(f.p);
+}
+
+/* Dials in vain until the session ends; how long that took. */
+static fz_dur fail_until_ended(struct fake *f)
+{
+	fz_time started = f->now.at;
+	f->n_ended = 0;
+	for (int i = 0; i < 1000 && f->n_ended == 0; i++) {
+		fzp_portal_dial_failed(f->p, FZP_REASON_CONNECT, f->now);
+		act(f);
+		if (f->n_ended == 0)
+			pass(f, fz_time_since(fzp_portal_deadline(f->p), f->now.at));
+	}
+	return fz_time_since(f->now.at, started);
+}
+
+TEST(portal, after_a_join_it_is_away_as_long_as_allowed_and_then_the_session_ends)
+{
+	static struct fake f;
+	make_limited(&f, FZ_SECONDS(300));
+	for (int i = 0; i < 100; i++) { /* before the first join nothing is given up */
+		fzp_portal_dial_failed(f.p, FZP_REASON_NO_NETWORK, f.now);
+		act(&f);
+		pass(&f, fz_time_since(fzp_portal_deadline(f.p), f.now.at));
+	}
+	CHECK_INT(f.n_ended, 0);
+	for (int round = 0; round < 2; round++) { /* a join starts the time anew */
+		join(&f);
+		pass(&f, FZ_SECONDS(8));
+		fzp_portal_disconnected(f.p, f.now);
+		act(&f);
+		pass(&f, fz_time_since(fzp_portal_deadline(f.p), f.now.at));
+		for (int i = 0; round == 0 && i < 5; i++) {
+			fzp_portal_dial_failed(f.p, FZP_REASON_CONNECT, f.now);
+			act(&f);
+			pass(&f, fz_time_since(fzp_portal_deadline(f.p), f.now.at));
+		}
+	}
+	fz_dur away = fail_until_ended(&f);
+	CHECK(away.ns <= FZ_SECONDS(300).ns && away.ns >= FZ_SECONDS(299).ns);
+	CHECK_INT(f.reason, FZP_REASON_PARTITION);
+	CHECK_INT(fzp_portal_state(f.p), FZP_PORTAL_OFF);
+	CHECK(!fzp_reason_info(FZP_REASON_PARTITION)->drops_token);
 	fzp_portal_free(f.p);
 }
 
