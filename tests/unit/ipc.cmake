@@ -2,7 +2,9 @@ set(fz_ipc_tests "${PROJECT_SOURCE_DIR}/tests/ipc")
 
 fz_test(ipc SOURCES ${CMAKE_CURRENT_LIST_DIR}/test_ipc.c DEPS fz::ipc)
 fz_test(ipc_machines SOURCES ${CMAKE_CURRENT_LIST_DIR}/test_ipc_machines.c DEPS fz::ipc)
+fz_test(ipc_golden SOURCES ${CMAKE_CURRENT_LIST_DIR}/test_ipc_golden.c DEPS fz::ipc)
 target_compile_definitions(test_ipc_machines PRIVATE FZ_IPC_GOLDEN="${fz_ipc_tests}/golden")
+target_compile_definitions(test_ipc_golden PRIVATE FZ_IPC_GOLDEN="${fz_ipc_tests}/golden")
 
 # A daemon with canned answers on the real socket server.
 fz_program(fake_daemon SOURCES ${fz_ipc_tests}/fake_daemon.c DEPS fz::ipc_server)
