@@ -225,6 +225,33 @@ def test_every_answer_is_valid_by_the_schema():
     print(f"     {n} objects")
 
 
+NOWHERE = {"FIREZONE_API_URL": "wss://127.0.0.1:9/", "FIREZONE_ID": "a-test"}
+SESSION = [(0, ["provide-token"]), (0, ["status"]), (0, ["down"]), (0, ["wait", "--for", "down"]), (0, ["down", "--for", "10m", "-w"]),
+           (0, ["up"]), (3, ["up", "--wait", "200ms"]), (0, ["reset"]), (3, ["reset", "--wait", "200ms"]),
+           (3, ["wait", "--for", "up", "--timeout", "200ms"]), (0, ["wait", "--for", "signed-in"]), (0, ["resource", "list"]),
+           (10, ["resource", "show", "nope"]), (10, ["resource", "enable", "nope"]), (10, ["resource", "disable", "nope"]),
+           (0, ["internet-resource", "status"]), (0, ["internet-resource", "enable"]), (0, ["internet-resource", "disable"]),
+           (0, ["peer", "list"]), (10, ["peer", "show", "nope"]), (0, ["route", "list"]), (0, ["explain", "10.0.0.1"]),
+           (0, ["watch", "-n", "1"]), (0, ["sign-out"]), (6, ["sign-out"]), (0, ["sign-in", "--no-browser"]), (0, ["cancel-sign-in"]),
+           (4, ["finish-sign-in"]), (3, ["sign-in", "--token-stdin", "--wait=200ms"])]
+
+
+def test_every_answer_about_the_session_is_valid_by_the_schema():
+    validator = fz.schema_validator()
+    real.reset()
+    with real.Daemon(env=NOWHERE) as d:
+        for code, args in SESSION:
+            url = "firezone-fd0020211111://handle_client_sign_in_callback?state=x"
+            result = d.cli("-o", "jsonl", *args, input=url if args == ["finish-sign-in"] else ".a-token\n")
+            assert result.returncode == code, (args, result)
+            lines = (result.stdout + result.stderr).splitlines()
+            assert lines, args
+            for line in lines:
+                value = json.loads(line)
+                validator.validate(value)
+                assert (value["schema"] == "firezone.Error/1") == (code not in (0, 9)), (args, value)
+
+
 def test_the_log_is_read_back_followed_and_filtered():
     real.reset()
     with real.Daemon() as d:
