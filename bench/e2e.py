@@ -37,19 +37,22 @@ ERRORS = (RuntimeError, OSError, subprocess.SubprocessError, ValueError, KeyErro
 
 
 def contestants_of(options):
-    found = []
-    for name, env in OURS.items():
-        path = os.path.join(options.bin, "firezone-wg-nocrypto" if name == NULL else "firezone-wg")
-        if not os.access(path, os.X_OK):
-            sys.exit(f"{path} is not there; run ./dev build release")
-        found.append({"name": name, "path": path, "env": env, "arguments": ["-f"]})
+    """Those who take part, ours first."""
+    alone = options.alone or [name for part in options.parts & set(ALONE) for name in ALONE[part]]
+    found = [{"name": name, "path": os.path.join(options.bin, "firezone-wg-nocrypto" if name == NULL else "firezone-wg"), "env": env,
+              "arguments": ["-f"]} for name, env in OURS.items()]
     for peer in options.peer:
         name, path = peer.split("=", 1)
         found.append({"name": name, "path": path, "env": {}, "arguments": FOREIGN.get(name, ["-f"])})
+    found = [c for c in found if is_wanted(c, options) or c["name"] in alone]
+    for c in found:
+        if not os.access(c["path"], os.X_OK):
+            sys.exit(f"{c['path']} is not there; ours comes from ./dev build release")
     return found
 
 
 def is_wanted(contestant, options):
+    """Is it asked for in the parts with both ends?"""
     name = contestant["name"]
     if options.only:
         return re.search(options.only, name) is not None
@@ -77,7 +80,7 @@ class Rounds:
     def one(self, number, part, name, function, *args):
         """One part of one contestant, recorded at once; a failure is a line, not the end of the run. False if it failed."""
         self.machine.sample_idle()
-        title = f"round {number + 1}/{max(self.options.rounds, number + 1)} {part}"
+        title = f"round {number + 1}{'' if self.options.round else f'/{self.options.rounds}'} {part}"
         print(f"{time.monotonic() - self.started:6.0f} s  {title:<28}{name:<16}", end="", file=sys.stderr, flush=True)
         try:
             figures = function(*args)
@@ -166,16 +169,13 @@ def read_before(options):
     return json.loads(path.read_text()) if options.add and options.json != "-" and path.exists() else {}
 
 
-def describe(lab, contestants, options):
-    """Who takes part: versions, the environment that says something to ours, and what ours chose to run with."""
+def describe(lab, contestants):
+    """Versions, the environment that says something to ours, and what ours chose to run with."""
     found = {}
     for c in contestants:
-        if not is_wanted(c, options) and c["name"] not in (options.alone or [n for p in options.parts & set(ALONE) for n in ALONE[p]]):
-            continue
-        entry = {"version": version_of(c["path"]), "environment": c["env"]}
-        if c["name"] in OURS or c["name"] not in FOREIGN:
-            entry |= lab.choices(c)
-        found[c["name"]] = entry
+        found[c["name"]] = {"version": version_of(c["path"]), "environment": c["env"]}
+        if c["name"] not in FOREIGN:
+            found[c["name"]] |= lab.choices(c)
     return found
 
 
@@ -202,7 +202,7 @@ def main():
                                              check=False).strip()
     contestants, before = contestants_of(options), read_before(options)
     with Lab(options.mtu) as lab:
-        who = describe(lab, contestants, options)
+        who = describe(lab, contestants)
         rounds = Rounds(lab, options, before)
         try:
             for number in range(options.rounds) if options.round is None else [options.round - 1]:

@@ -241,6 +241,13 @@ class Rounds(unittest.TestCase):
         self.run_with(["ours", "old", "new"], parts={"one_end", "pings"}, only="^(old|new)$", alone=["old", "new"], rounds=1)
         self.assertEqual(self.asked, [("pings", None), ("pings", None), ("one_end", "old"), ("one_end", "new")])
 
+    def test_only_who_takes_part_has_to_be_there(self):
+        options = types.SimpleNamespace(bin="/nowhere", peer=["old=/bin/true", "new=/bin/true", "gotatun=/nowhere"], parts={"one_end", "pings"},
+                                        only="^(old|new)$", alone=["old", "new"], all=False)
+        self.assertEqual([c["name"] for c in e2e.contestants_of(options)], ["old", "new"])
+        options.only = None
+        self.assertRaises(SystemExit, e2e.contestants_of, options)
+
     def test_each_piece_says_its_round(self):
         rounds = self.run_with(["ours"], parts={"pings"})
         self.assertEqual(figures.by_round(rounds.results["ours"], "pings"), {0: 1.0, 1: 1.0})
