@@ -127,20 +127,21 @@ def passes(attempt, rate, seen):
 def search(attempt, first, steps):
     """The highest rate with under 0.1 % loss, and the most that came through at any. attempt(pps) -> (got, sent) per second.
 
-    Starts from what comes through of far too much, closes in by ratio, and then climbs from the best in small steps, in case a
-    higher rate had been ruled out by bad luck.
+    From what comes through of far too much the rate falls until it passes, is closed in on by ratio, and then climbs from the best in
+    small steps, in case a higher rate had been ruled out by bad luck.
     """
     seen = [attempt(first)[0]]
-    low, high = 0.0, max(seen[0], 1.0) * 1.15
-    rate, at_most = seen[0] * 0.8, steps
-    while at_most > 0 or (low == 0.0 and rate > 500):
-        at_most -= 1
+    high, rate, low = max(seen[0], 1.0) * 1.15, seen[0] * 0.8, 0.0
+    while low == 0.0 and rate > 500:
+        low, _ = passes(attempt, rate, seen)
+        high, rate = (high, rate) if low > 0 else (rate, rate * 0.6)
+    for _ in range(steps if low > 0 else 0):
+        if high / low < 1.04:
+            break
+        rate = (low * high) ** 0.5
         good, is_all = passes(attempt, rate, seen)
         low, high = max(low, good), min(high, rate) if is_all or not good else high
-        if low > 0 and high / low < 1.04:
-            break
-        rate = (low * high) ** 0.5 if low > 0 else high * 0.6
-    for _ in range(steps):
+    for _ in range(steps if low > 0 else 0):
         good, is_all = passes(attempt, low * 1.06, seen)
         low = max(low, good)
         if good == 0.0 or is_all:
@@ -190,13 +191,15 @@ def delivered(lab, size):
 
 
 def receive_once(lab, options, key, n_peers, pps, seconds, flows=FLOWS):
-    """Packets that reached the TUN, packets sent to it (per second), and CPU us a packet."""
+    """Packets that reached the TUN, packets sent to it (per second), and CPU us a packet. Counted while nothing moves: before the load
+    starts, whose handshakes bring nothing to the TUN, and after it."""
+    before = delivered(lab, 64)
     with lab.background(0, options.wg_load, "data", "192.0.2.2", "51820", key, SEED, str(n_peers), str(seconds), "64", str(int(pps)),
                         flows, INNER) as load:
-        before, cpu = delivered(lab, 64), sum(lab.cpu_seconds())
+        cpu = sum(lab.cpu_seconds())
     time.sleep(0.02)
-    got = delivered(lab, 64) - before
     used = sum(lab.cpu_seconds()) - cpu
+    got = delivered(lab, 64) - before
     return got / seconds, int(load.said or 0) / seconds, used / max(1, got) * 1e6
 
 
