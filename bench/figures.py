@@ -6,7 +6,8 @@ import math
 import statistics
 
 FLOOR_OF_NOISE = 0.03  # two builds that differ by less are called the same
-SURE = 3.0  # standard errors
+SURE = 4.0  # standard errors
+ROUNDS_NEEDED = 4
 
 
 def by_round(pieces, key):
@@ -50,22 +51,25 @@ def keys_of(*lists):
     return list(found)
 
 
-def judge(old, new, higher_is_better):
-    """Of two {round: value}: (verdict, median ratio new/old, spread), verdict worse, better or same.
+def spread(logs, middle):
+    """Standard deviation, by the larger of two estimates that one disturbed round does not move: without it, and from the median deviation."""
+    rest = sorted(abs(x - middle) for x in logs)
+    return max(math.sqrt(sum(d * d for d in rest[:-1]) / (len(rest) - 2)), 1.4826 * statistics.median(rest))
 
-    The median of the paired ratios has to differ from 1 by more than the least that counts and by more than three standard errors,
-    which are estimated from the median deviation: one disturbed round neither makes nor hides a difference.
+
+def judge(old, new, higher_is_better):
+    """Of two {round: value}: (verdict, median ratio new/old, (least, most)), verdict worse, better, same or too few; None without a pair.
+
+    The median of the paired ratios has to differ from 1 by more than the least that counts and by more than four standard errors of a
+    median, and all rounds but one in five have to agree on the direction.
     """
     logs = [math.log(r) for r in ratios(new, old) if r > 0]
     if not logs:
         return None
-    middle = statistics.median(logs)
-    deviation = 1.4826 * statistics.median(abs(x - middle) for x in logs)
-    error = deviation / math.sqrt(len(logs)) if len(logs) > 2 else math.inf
-    least = max(math.log1p(FLOOR_OF_NOISE), SURE * error)
-    agreeing = sum(1 for x in logs if x * middle > 0)
-    if abs(middle) <= least or agreeing < len(logs) - len(logs) // 5:
-        verdict = "same"
-    else:
+    middle, verdict = statistics.median(logs), "same"
+    if len(logs) < ROUNDS_NEEDED:
+        verdict = "too few"
+    elif abs(middle) > max(math.log1p(FLOOR_OF_NOISE), SURE * 1.25 * spread(logs, middle) / math.sqrt(len(logs))) and \
+            sum(1 for x in logs if x * middle > 0) >= len(logs) - len(logs) // 5:
         verdict = "better" if (middle > 0) == higher_is_better else "worse"
     return verdict, math.exp(middle), (math.exp(min(logs)), math.exp(max(logs)))

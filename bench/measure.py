@@ -20,9 +20,11 @@ LADDER = (1.2e6, 6e5, 3e5)  # too much, and less of it: a source that takes a wh
 def tcp(lab, seconds, *args):
     """Gbit/s received, and CPU seconds (user, system) per GB at both ends."""
     before = lab.cpu_seconds()
-    out = json.loads(lab.on(0, "iperf3", "-c", INNER, "-J", "-t", str(seconds), *args))
+    out = json.loads(lab.on(0, "iperf3", "-c", INNER, "-J", "-t", str(seconds), *args, check=False))
     after = lab.cpu_seconds()
-    total = out["end"]["sum_received"]
+    total = out.get("end", {}).get("sum_received")
+    if not total:
+        raise RuntimeError(f"iperf3: {out.get('error', 'no result')}")
     return total["bits_per_second"] / 1e9, [(a - b) / (total["bytes"] / 1e9) for a, b in zip(after, before)]
 
 

@@ -170,8 +170,15 @@ class Comparison(unittest.TestCase):
     def test_one_disturbed_round_hides_nothing(self):
         self.assertEqual(self.judge([10, 10, 10, 10, 10], [9, 9.1, 14, 9, 8.9]), "worse")
 
-    def test_two_rounds_prove_nothing(self):
-        self.assertEqual(self.judge([10, 10], [5, 5]), "same")
+    def test_three_rounds_prove_nothing(self):
+        self.assertEqual(self.judge([10, 10, 10], [5, 5, 5]), "too few")
+
+    def test_what_looks_worse_has_to_be_worse_again(self):
+        compare, n = script("compare"), range(10)
+        old = [{"round": r, "tcp_1": 10.0, "tcp_4": 10.0} for r in n]
+        new = [{"round": r, "tcp_1": 8.0 + r / 100, "tcp_4": (8.0 if r < 5 else 10.0) + r / 100} for r in n]
+        results = {"old": old, "new": new}
+        self.assertEqual({row[0]: row[3] for row in compare.confirmed(results, 5)}, {"tcp_1": "worse", "tcp_4": "same"})
 
     def test_the_command_fails_if_a_figure_became_worse(self):
         old = [{"round": n, "tcp_1": 10.0 + n, "cpu_s_per_gb": 1.0} for n in range(5)]
