@@ -226,6 +226,8 @@ static void on_up(void *user)
 {
 	struct gw_session *s = user;
 	fz_log(FZ_LOG_INFO, "portal-up", "%s", "");
+	/* No: path probes inside WireGuard are not spoken here, so every connection is by ICE. */
+	send_event(s, "set_snownet_capabilities", json_pack("{s:b}", "iceless", 0));
 	say_held(s);
 	tell_changed(s);
 }

@@ -169,6 +169,7 @@ check "alive is not ready" within 20 answers /readyz 503
 check "alive it is" answers /healthz 200
 rm "$PORTAL/refuse"
 check "it is ready once the portal lets it in" within 30 answers /readyz 200
+check "it says that it speaks ICE" heard '["set_snownet_capabilities", {"iceless": false}]'
 check "it says what kind of gateway it is" grep -E 'agent=[^ ]+ gateway/[0-9.]+ \(' "$PORTAL/requests"
 check "the tunnel has its IPv4 address" address 100.64.0.1/32
 check "and its IPv6 address" address fd00:2021:1111::1/128
@@ -198,6 +199,7 @@ check "the gateway's candidates go to the client" within 10 heard '["broadcast_i
 was=$(index)
 touch "$PORTAL/drop"
 check "the portal cut off, it comes back" within 30 bash -c "[[ \$(grep -c phx_join '$PORTAL/events') -ge 2 ]]"
+check "and says so after each join" within 10 bash -c "[[ \$(grep -c set_snownet_capabilities '$PORTAL/events') -ge 2 ]]"
 check "and is ready again" within 20 answers /readyz 200
 check "the interface stayed" test "$(index)" = "$was"
 push '{"event": "reject_access", "payload": {"client_id": "c0ffee00-0000-4000-8000-000000000001", "resource_id": "'$R1'"}}'
