@@ -259,6 +259,7 @@ static void discard(struct fz_map *m, struct map_resource *r)
 static void move_state(struct fz_map *m, struct map_resource *from, struct map_resource *to)
 {
 	to->is_enabled = from->is_enabled;
+	to->previous = from->previous;
 	if (!is_same(&from->r, &to->r))
 		return;
 	to->gateway = from->gateway;
@@ -437,6 +438,7 @@ void fz_map_authorized(struct fz_map *m, const struct fzp_id *resource, struct f
 	if (!r)
 		return;
 	r->gateway = g;
+	r->previous = g->id;
 	r->is_pending = false;
 	r->offline_until = (fz_time){ 0 };
 	r->n_offline = 0;
@@ -521,6 +523,16 @@ bool fz_map_take_request(struct fz_map *m, struct fzp_id *ret_resource)
 	m->first_queued = r->next_queued;
 	r->is_queued = false;
 	*ret_resource = r->r.id;
+	return true;
+}
+
+bool fz_map_previous_gateway(
+	const struct fz_map *m, const struct fzp_id *resource, struct fzp_id *ret_gateway)
+{
+	const struct map_resource *r = fz_map_find_maybe(m, resource->text);
+	if (!r || !r->previous.text[0])
+		return false;
+	*ret_gateway = r->previous;
 	return true;
 }
 

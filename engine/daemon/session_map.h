@@ -86,6 +86,9 @@ bool fz_map_has_events(const struct fz_map *m) FZ_NONNULL(1) FZ_MUST_CHECK;
 /* A Resource to be asked for; false: none (more). */
 bool fz_map_take_request(struct fz_map *m, struct fzp_id *ret_resource)
 	FZ_NONNULL(1, 2) FZ_MUST_CHECK;
+/* Where the Resource was authorized last: to be preferred, so that what runs through it may go on. False: nowhere yet. */
+bool fz_map_previous_gateway(const struct fz_map *m, const struct fzp_id *resource,
+	struct fzp_id *ret_gateway) FZ_NONNULL(1, 2, 3) FZ_MUST_CHECK;
 /* A gateway that said goodbye; NULL: none (more). */
 struct fz_map_gateway *fz_map_take_goodbye_maybe(struct fz_map *m) FZ_NONNULL(1);
 /* One held packet whose Resource has a gateway now, its length; 0: none (more). */

@@ -20,6 +20,7 @@ struct map_resource {
 	char *text;
 	bool is_enabled;
 	struct fz_map_gateway *gateway;
+	struct fzp_id previous; /* the gateway it was authorized at last; empty: none */
 	bool is_pending; /* asked for, or about to be */
 	bool is_queued; /* for take_request */
 	struct map_resource *next_queued;

@@ -133,13 +133,19 @@ static void drop_unused(struct fz_session_tunnel *t)
 
 /* ---- events ---- */
 
+/* Prefers the gateways that are connected, and the one the Resource had: behind that its flows still have their NAT. */
 static void request(struct fz_session_tunnel *t, const struct fzp_id *resource)
 {
-	struct fzp_id connected[CONNECTED_MAX];
+	struct fzp_id connected[CONNECTED_MAX + 1], previous;
 	size_t n = 0;
+	bool has_previous = fz_map_previous_gateway(t->map, resource, &previous);
 	for (const struct fz_map_gateway *g = fz_map_gateways_maybe(t->map); g && n < CONNECTED_MAX;
-		g = g->next)
+		g = g->next) {
 		connected[n++] = g->id;
+		has_previous = has_previous && !fzp_id_equal(&g->id, &previous);
+	}
+	if (has_previous)
+		connected[n++] = previous;
 	t->ops.request(t->user, resource, connected, n);
 }
 

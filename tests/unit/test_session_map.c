@@ -422,6 +422,22 @@ TEST(map, a_new_set_keeps_what_did_not_change)
 	fz_map_free(m);
 }
 
+TEST(map, remembers_where_a_resource_was_authorized_last)
+{
+	struct fzp_resource list[] = { cidr(1, "10.0.0.0/24") }, moved = cidr(1, "10.1.0.0/24");
+	struct fz_map *m = map_with(list, 1);
+	struct fz_map_gateway g = gateway(5);
+	struct fzp_id one = id_of(1), two = id_of(2), found;
+	CHECK(!fz_map_previous_gateway(m, &one, &found));
+	CHECK(!fz_map_previous_gateway(m, &two, &found));
+	fz_map_authorized(m, &one, &g);
+	fz_map_lost(m, &g);
+	CHECK_INT(fz_map_upsert(m, &moved), 0);
+	CHECK(fz_map_previous_gateway(m, &one, &found));
+	CHECK(fzp_id_equal(&found, &g.id));
+	fz_map_free(m);
+}
+
 TEST(map, what_waits_goes_with_its_resource_and_the_oldest_gives_way)
 {
 	struct fzp_resource list[] = { cidr(1, "10.0.0.0/8"), cidr(2, "192.0.2.0/24") };
