@@ -111,6 +111,8 @@ static void add_session(struct fzd *d, struct fzd_metrics *m)
 		tx = { "firezone_tunnel_tx_bytes", "bytes into the tunnel", "bytes", true },
 		resources = { "firezone_resources", "resources", NULL, false },
 		peers = { "firezone_peers", "gateways and devices by path", NULL, false },
+		discarded = { "firezone_tunnel_discarded",
+			"packets from gateways that went nowhere", NULL, true },
 		host = { "firezone_host_changes", "changes made to this host", NULL, false };
 	struct fz_session_status st;
 	Fzpb__Status__State state = fzd_status_state(d);
@@ -125,6 +127,14 @@ static void add_session(struct fzd *d, struct fzd_metrics *m)
 	add(m, &resources, "state=offline", st.n_resources_offline);
 	add(m, &peers, "path=direct", st.n_peers_direct);
 	add(m, &peers, "path=relayed", st.n_peers_relayed);
+	static const char *const why[FZ_SESSION_DISCARD_COUNT_] = {
+		[FZ_SESSION_DISCARD_MALFORMED] = "reason=malformed",
+		[FZ_SESSION_DISCARD_SOURCE] = "reason=source",
+		[FZ_SESSION_DISCARD_DESTINATION] = "reason=destination",
+		[FZ_SESSION_DISCARD_CONTROL] = "reason=control",
+	};
+	for (size_t i = 0; i < FZ_SESSION_DISCARD_COUNT_; i++)
+		add(m, &discarded, why[i], (double)st.discarded[i]);
 }
 
 void fzd_metrics_fill(struct fzd *d, struct fzd_metrics *ret_metrics)

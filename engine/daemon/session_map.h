@@ -80,6 +80,9 @@ enum fz_map_accept { FZ_MAP_DELIVER, FZ_MAP_CONTROL, FZ_MAP_DISCARD };
 enum fz_map_accept fz_map_accept(struct fz_map *m, fz_time now, struct fz_map_gateway *g,
 	struct fz_bytes inner) FZ_NONNULL(1, 3) FZ_MUST_CHECK;
 
+/* How many were not delivered, by enum fz_session_discard. */
+const uint64_t *fz_map_discarded(const struct fz_map *m) FZ_NONNULL(1) FZ_RETURNS_NONNULL;
+
 /* ---- events: control thread ---- */
 
 bool fz_map_has_events(const struct fz_map *m) FZ_NONNULL(1) FZ_MUST_CHECK;

@@ -296,23 +296,41 @@ static void look_for_prohibited(struct fz_map *m, fz_time now, const struct fz_m
 				ask(m, r, now);
 }
 
+const uint64_t *fz_map_discarded(const struct fz_map *m)
+{
+	return m->discarded;
+}
+
+static enum fz_map_accept discard(struct fz_map *m, enum fz_session_discard why)
+{
+	m->discarded[why]++;
+	return FZ_MAP_DISCARD;
+}
+
+static enum fz_map_accept take_control(
+	struct fz_map *m, struct fz_map_gateway *g, struct fz_bytes inner)
+{
+	if (inner.n <= IPV6_HEADER || inner.p[IPV6_HEADER] != CONTROL_GOODBYE)
+		(void)discard(m, FZ_SESSION_DISCARD_CONTROL);
+	else
+		g->said_goodbye = m->has_goodbye = true;
+	return FZ_MAP_CONTROL;
+}
+
 enum fz_map_accept fz_map_accept(
 	struct fz_map *m, fz_time now, struct fz_map_gateway *g, struct fz_bytes inner)
 {
 	struct wg_inner parsed;
-	if (is_control(inner)) {
-		if (inner.n > IPV6_HEADER && inner.p[IPV6_HEADER] == CONTROL_GOODBYE)
-			g->said_goodbye = m->has_goodbye = true;
-		return FZ_MAP_CONTROL;
-	}
+	if (is_control(inner))
+		return take_control(m, g, inner);
 	if (!wg_inner_parse(inner, &parsed))
-		return FZ_MAP_DISCARD;
+		return discard(m, FZ_SESSION_DISCARD_MALFORMED);
 	struct fz_ip src = ip_of(parsed.family, parsed.src), dst = ip_of(parsed.family, parsed.dst);
 	if (!is_own(m, &dst))
-		return FZ_MAP_DISCARD;
+		return discard(m, FZ_SESSION_DISCARD_DESTINATION);
 	if (!fz_ip_equal(parsed.family == FZ_IP4 ? &g->ipv4 : &g->ipv6, &src) &&
 		!may_come_from(m, g, &src))
-		return FZ_MAP_DISCARD;
+		return discard(m, FZ_SESSION_DISCARD_SOURCE);
 	look_for_prohibited(m, now, g, inner, parsed.family);
 	return FZ_MAP_DELIVER;
 }

@@ -52,6 +52,7 @@ struct fz_map {
 	struct map_resource *first_queued;
 	bool has_goodbye;
 	uint64_t n_held_ever;
+	uint64_t discarded[FZ_SESSION_DISCARD_COUNT_];
 	struct held_packet held[FZ_MAP_HELD_MAX];
 };
 

@@ -33,7 +33,7 @@ struct fz_session_tunnel {
 	struct fz_node_tunnel *node;
 	struct fz_map *map;
 	sd_event_source *io;
-	bool is_draining;
+	bool is_draining, has_lost_relays; /* the last of them, since the portal named some */
 	uint32_t n_relays;
 	struct relay *relays; /* of FZ_PATHS_RELAYS_MAX: to be asked again whether they live */
 };
@@ -211,6 +211,7 @@ static void on_failed(void *user, const char *id, enum fz_node_failure why)
 static void on_no_relays(void *user)
 {
 	struct fz_session_tunnel *t = user;
+	t->has_lost_relays = true;
 	t->ops.no_relays(t->user);
 }
 
@@ -553,12 +554,28 @@ int fz_session_tunnel_routes(
 	return fz_map_routes(t->map, ret_prefixes, ret_n);
 }
 
+/* None answers now; whether that is so for good shows when the last one is given up. */
+static bool has_silent_relays(struct fz_session_tunnel *t)
+{
+	struct fz_paths_relay_info relay;
+	char id[FZ_CONN_ID_LEN];
+	if (!t->has_lost_relays)
+		return false;
+	for (size_t i = 0; fz_node_relay_info(t->node, i, &relay, id); i++)
+		if (relay.server.ip.family != FZ_NO_FAMILY)
+			t->has_lost_relays = false;
+	return t->has_lost_relays;
+}
+
 void fz_session_tunnel_stats(struct fz_session_tunnel *t, struct fz_session_tunnel_stats *ret)
 {
 	struct fz_node_stats stats;
 	fz_node_stats(t->node, &stats);
 	*ret = (struct fz_session_tunnel_stats){ stats.rx_bytes, stats.tx_bytes, stats.n_direct,
-		stats.n_relayed };
+		stats.n_relayed, has_silent_relays(t), { 0 } };
+	fz_node_lock(t->node);
+	memcpy(ret->discarded, fz_map_discarded(t->map), sizeof(ret->discarded));
+	fz_node_unlock(t->node);
 }
 
 static const char *site_name(const struct fz_session_resource *r, const char *id)
@@ -657,6 +674,11 @@ void fz_session_tunnel_explain(struct fz_session_tunnel *t, const struct fz_sess
 	fz_node_lock(t->node);
 	fz_map_explain(t->map, fzp_now().at, &q->ip, q->resource, q->protocol, q->port, ret, &g);
 	fz_node_unlock(t->node);
+	if (!g && ret->verdict == FZ_SESSION_TUNNEL && has_silent_relays(t)) {
+		ret->verdict = FZ_SESSION_UNREACHABLE;
+		snprintf(ret->reason, sizeof(ret->reason),
+			"no relay answers: this network seems to block UDP");
+	}
 	if (!g)
 		return;
 	ret->has_peer = true;

@@ -90,6 +90,8 @@ void fz_session_tunnel_goodbye(struct fz_session_tunnel *t) FZ_NONNULL(1);
 struct fz_session_tunnel_stats {
 	uint64_t rx_bytes, tx_bytes;
 	uint32_t n_direct, n_relayed;
+	bool has_silent_relays; /* those there are were given up, and none has answered since */
+	uint64_t discarded[FZ_SESSION_DISCARD_COUNT_];
 };
 
 void fz_session_tunnel_stats(struct fz_session_tunnel *t, struct fz_session_tunnel_stats *ret)

@@ -36,6 +36,8 @@ static void add_tunnel(const struct fz_session *s, struct fz_session_status *ret
 	ret->tx_bytes = stats.tx_bytes;
 	ret->n_peers_direct = stats.n_direct;
 	ret->n_peers_relayed = stats.n_relayed;
+	ret->has_silent_relays = stats.has_silent_relays;
+	memcpy(ret->discarded, stats.discarded, sizeof(ret->discarded));
 	(void)!fz_session_tunnel_each_resource(s->tunnel, tally_resource, ret);
 }
 

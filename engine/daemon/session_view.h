@@ -14,6 +14,15 @@
 #include "control/reason.h"
 #include "daemon/session.h"
 
+/* What gateways sent and nobody got: counted. */
+enum fz_session_discard {
+	FZ_SESSION_DISCARD_MALFORMED,
+	FZ_SESSION_DISCARD_SOURCE, /* not the gateway, nor of what it is authorized for */
+	FZ_SESSION_DISCARD_DESTINATION, /* not us */
+	FZ_SESSION_DISCARD_CONTROL, /* a control packet that nobody knows */
+	FZ_SESSION_DISCARD_COUNT_
+};
+
 struct fz_session_status {
 	enum fz_session_state state;
 	fz_wall since;
@@ -34,6 +43,8 @@ struct fz_session_status {
 	bool internet_available, internet_enabled;
 	const char *internet_site; /* "": none */
 	uint32_t n_resources, n_resources_offline, n_peers_direct, n_peers_relayed;
+	bool has_silent_relays; /* there are relays, and none answers */
+	uint64_t discarded[FZ_SESSION_DISCARD_COUNT_];
 };
 
 void fz_session_status(const struct fz_session *s, struct fz_session_status *ret) FZ_NONNULL(1, 2);

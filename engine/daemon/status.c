@@ -216,6 +216,22 @@ static void fill_counts(const struct fz_session_status *st, struct fzd_status *s
 	s->msg.internet_resource = &s->internet;
 }
 
+static void fill_warnings(const struct fz_session_status *st, struct fzd_status *s)
+{
+	if (!st->has_silent_relays)
+		return;
+	bool is_reached = st->n_peers_direct + st->n_peers_relayed > 0;
+	fzpb__warning__init(&s->warning);
+	s->warning.code = fz_unconst("no_relay_answers");
+	s->warning.text = fz_unconst(
+		is_reached ? "No relay answers: connections go on, new ones have to wait."
+			   : "No relay answers, so no Resource is reached: this network seems to "
+			     "block UDP.");
+	s->warning_list[0] = &s->warning;
+	s->msg.warnings = s->warning_list;
+	s->msg.n_warnings = 1;
+}
+
 static void fill_session(const struct fz_session_status *st, struct fzd_status *s)
 {
 	s->msg.state = state_of(st);
@@ -228,6 +244,7 @@ static void fill_session(const struct fz_session_status *st, struct fzd_status *
 	fill_tunnel(st, s);
 	fill_dns(st, s);
 	fill_counts(st, s);
+	fill_warnings(st, s);
 }
 
 /* ---- all of it ---- */

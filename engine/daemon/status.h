@@ -25,6 +25,7 @@ struct fzd_status {
 	char upstreams[FZD_UPSTREAMS_MAX][FZ_ADDR_TEXT_LEN];
 	char *upstream_list[FZD_UPSTREAMS_MAX];
 	char *search_list[1];
+	Fzpb__Warning warning, *warning_list[1];
 };
 
 /* Borrows strings of `d` and its session until the next turn of the loop. */

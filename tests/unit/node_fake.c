@@ -338,6 +338,16 @@ void fz_node_stats(struct fz_node_tunnel *n, struct fz_node_stats *ret)
 	*ret = (struct fz_node_stats){ 0 };
 }
 
+bool fz_node_relay_info(struct fz_node_tunnel *n, size_t i, struct fz_paths_relay_info *ret_info,
+	char ret_id[static FZ_CONN_ID_LEN])
+{
+	if (i >= RELAYS_MAX || !n->relays[i][0])
+		return false;
+	memcpy(ret_id, n->relays[i], FZ_CONN_ID_LEN);
+	*ret_info = (struct fz_paths_relay_info){ .id = ret_id };
+	return true;
+}
+
 const char *fz_node_failure_name(enum fz_node_failure why)
 {
 	(void)why;

@@ -347,6 +347,38 @@ TEST(map, only_what_a_gateway_is_authorized_for_may_come_from_it)
 	fz_map_free(m);
 }
 
+TEST(map, what_a_gateway_may_not_send_is_counted_by_reason)
+{
+	struct fzp_resource list[] = { cidr(1, "10.0.0.0/24") };
+	struct fz_map *m = map_with(list, 1);
+	struct fz_map_gateway g = gateway(1);
+	struct fzp_id one = id_of(1);
+	uint8_t in[64];
+
+	static const struct {
+		const char *src, *dst;
+		enum fz_session_discard why;
+	} rows[] = {
+		{ "10.0.1.1", "100.64.0.2", FZ_SESSION_DISCARD_SOURCE },
+		{ "100.64.0.2", "100.64.0.2", FZ_SESSION_DISCARD_SOURCE },
+		{ "127.0.0.1", "100.64.0.2", FZ_SESSION_DISCARD_SOURCE },
+		{ "10.0.0.1", "127.0.0.1", FZ_SESSION_DISCARD_DESTINATION },
+		{ "10.0.0.1", "224.0.0.1", FZ_SESSION_DISCARD_DESTINATION },
+		{ "fd00:2021:1111::1:1", "::1", FZ_SESSION_DISCARD_DESTINATION },
+	};
+
+	fz_map_authorized(m, &one, &g);
+	for (size_t i = 0; i < FZ_ARRAY_LEN(rows); i++) {
+		size_t n = packet(in, rows[i].src, rows[i].dst, IPPROTO_UDP, 1);
+		uint64_t before = fz_map_discarded(m)[rows[i].why];
+		CHECK_INT(fz_map_accept(m, AT(0), &g, fz_bytes_of(in, n)), FZ_MAP_DISCARD);
+		CHECK_UINT(fz_map_discarded(m)[rows[i].why], before + 1);
+	}
+	CHECK_INT(fz_map_accept(m, AT(0), &g, fz_bytes_of(in, 3)), FZ_MAP_DISCARD);
+	CHECK_UINT(fz_map_discarded(m)[FZ_SESSION_DISCARD_MALFORMED], 1);
+	fz_map_free(m);
+}
+
 TEST(map, a_goodbye_is_taken_and_other_control_packets_are_ignored)
 {
 	struct fz_map *m = map_with(NULL, 0);
@@ -359,6 +391,7 @@ TEST(map, a_goodbye_is_taken_and_other_control_packets_are_ignored)
 	in[40] = 77;
 	CHECK_INT(fz_map_accept(m, AT(0), &g, fz_bytes_of(in, sizeof(in))), FZ_MAP_CONTROL);
 	CHECK(!fz_map_has_events(m));
+	CHECK_UINT(fz_map_discarded(m)[FZ_SESSION_DISCARD_CONTROL], 2);
 	in[40] = 2;
 	CHECK_INT(fz_map_accept(m, AT(0), &g, fz_bytes_of(in, sizeof(in))), FZ_MAP_CONTROL);
 	CHECK(fz_map_has_events(m));
