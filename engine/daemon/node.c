@@ -348,6 +348,7 @@ static void dispatch(struct fz_node_tunnel *n, const struct node_news *e)
 		break;
 	case NODE_SESSION_UP:
 		fz_log(FZ_LOG_INFO, "session-up", "peer=%s", e->id);
+		n->has_said_no_relays = false;
 		if (ops->session_up)
 			ops->session_up(user, e->id);
 		break;
@@ -355,7 +356,10 @@ static void dispatch(struct fz_node_tunnel *n, const struct node_news *e)
 		fz_log(FZ_LOG_INFO, "connection-path", "peer=%s path=%s", e->id, e->text);
 		break;
 	case NODE_NO_RELAYS:
-		fz_log(FZ_LOG_WARNING, "no-relays", "why=\"%s\"", "the last one failed");
+		/* Asked for others, the portal names the same again and again: once is enough, until something goes again. */
+		if (!n->has_said_no_relays)
+			fz_log(FZ_LOG_WARNING, "no-relays", "why=\"%s\"", "the last one failed");
+		n->has_said_no_relays = true;
 		if (ops->no_relays)
 			ops->no_relays(user);
 		break;

@@ -52,7 +52,7 @@ struct fz_node_tunnel {
 	struct fz_udp udp;
 	struct fz_plane *plane;
 	int event_fd, poll_fd;
-	bool is_running, is_broken;
+	bool is_running, is_broken, has_said_no_relays;
 	uint8_t public_key[FZ_KEY_LEN];
 	/* with the lock */
 	struct wg_device *wg;
