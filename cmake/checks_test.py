@@ -163,6 +163,11 @@ class ChecksCanFail(unittest.TestCase):
         self.fails("check-docs", "no function wg_noise_leap()", with_build=False)
         self.tree.write("docs/x.md", "`engine/wg/noize.c`\n")
         self.fails("check-docs", "no file engine/wg/noize.c", with_build=False)
+        self.tree.write("tests/unit/test_x.c", "TEST(x, is_true)\n{\n}\n")
+        self.tree.write("docs/x.md", "`x/is_true`, `other/is_false`\n")
+        self.passes("check-docs", with_build=False)
+        self.tree.write("docs/x.md", "`x/is_false`\n")
+        self.fails("check-docs", "no test x/is_false", with_build=False)
         self.tree.write("docs/x.md", "[there](y.md)\n")
         self.fails("check-docs", "a link to y.md", with_build=False)
 

@@ -1,7 +1,6 @@
 #!/usr/bin/env bash
 # The demo: demo.sh BIN_DIR. A lab with a portal, a gateway behind one NAT and firezoned behind another; the client signs in
-# with a service's token, fetches files from a resource behind the gateway, over both families and then through the
-# relay alone, and everything goes away again.
+# with a service's token, fetches files from a resource behind the gateway, over both families, and everything goes away again.
 set -uo pipefail
 
 HERE=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -12,6 +11,8 @@ export FZ_BIN=$BIN FZ_LAB=demo$$
 FAILED=0
 ROWS=()
 OUT=$(mktemp) || exit 1
+TERMINAL=
+[[ ! -t 1 ]] || TERMINAL=$(command -v script || true)
 
 if [[ -t 1 && -z ${NO_COLOR:-} ]]; then
 	BOLD=$'\e[1m' DIM=$'\e[2m' GREEN=$'\e[32m' RED=$'\e[31m' PLAIN=$'\e[0m'
@@ -54,9 +55,12 @@ step() {
 	return 1
 }
 
+# Commands are given a terminal if we have one: there they say "3 s" where other programs get a time stamp.
 shown() { # COMMAND...: as a person would type it
+	local command=("$BIN/$1" "${@:2}")
 	printf '\n  %s$ %s%s\n' "$BOLD" "$*" "$PLAIN"
-	on client "$BIN/$1" "${@:2}" 2>&1 | sed 's/^/    /'
+	[[ -z $TERMINAL ]] || command=(script -qec "stty cols 116; ${command[*]}" /dev/null)
+	on client "${command[@]}" 2>&1 | tr -d '\r' | sed 's/^/    /'
 	[[ ${PIPESTATUS[0]} -eq 0 ]] || FAILED=1
 }
 
@@ -155,6 +159,7 @@ main() {
 	note "client to resource, iperf3" "iperf3 for $SECONDS_OF_IPERF s, up" speed
 	note "resource to client, iperf3" "iperf3 for $SECONDS_OF_IPERF s, down" speed -R
 	shown firezonectl peer list
+	shown firezonectl explain 10.20.0.10:80
 	table
 	[[ $FAILED -eq 0 ]]
 }

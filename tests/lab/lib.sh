@@ -37,12 +37,34 @@ end() {
 			tail -n 25 "$file" | cut -c 1-300
 		done
 	fi
+	[[ -z ${FZ_LAB_KEEP:-} ]] || cp -r "/run/fzlab/$FZ_LAB/log" "$FZ_LAB_KEEP/$(basename "$0" .sh)"
 	timeout 120 "$HERE/lab" down
 	[[ -z $WORK ]] || rm -rf "$WORK"
 	exit "$status"
 }
 
+# Warnings and errors of our own programs that belong to a scenario are named by it before its end; any other fails it.
+EXPECTED='^$'
+expect_log() { # REGEX...: of lines "LEVEL: EVENT ..."
+	local word
+	for word in "$@"; do EXPECTED+="|$word"; done
+}
+complaints() {
+	local file
+	for file in "/run/fzlab/$FZ_LAB"/log/*.{firezoned,firezone-gateway}; do
+		[[ -s $file ]] || continue
+		grep -v -E '^(info|debug): ' "$file" | grep -v -E "$EXPECTED" | sed "s/^/${file##*/}: /" || true
+	done
+}
+says_nothing_unexpected() {
+	local lines
+	lines=$(complaints)
+	echo "$lines"
+	[[ -z $lines ]]
+}
+
 finish() {
+	[[ ! -d /run/fzlab/$FZ_LAB ]] || check "no program of ours warned of anything unexpected" says_nothing_unexpected
 	[[ $FAILED -eq 0 ]]
 	exit
 }

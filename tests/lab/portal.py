@@ -346,7 +346,7 @@ class Portal:
     def relays_for(self, conn):
         expiry = model.GATEWAY_RELAY_EXPIRY
         if conn.role == "client":
-            expiry = conn.token.expires_at or time.time() + 14 * 86400
+            expiry = conn.token.expires_at or expiry
         return [e for r in [r for r in self.model.relays.values() if r.is_up][:2]
                 for e in r.entries(conn.device, expiry)]
 

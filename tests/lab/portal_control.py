@@ -9,6 +9,7 @@ WHO is a role (client, gateway, relay), a device's name, @NAME (one that is a ro
 event or *; times=N ends a switch after N uses (default: until `clear`).
 
 status                                   who is connected, grants, switches, counters
+summary                                  the same in a few lines, for people
 clear                                    all switches off
 refuse WHO STATUS [CODE] [times=N] [retry-after=TEXT] [body=html]
                                          the next upgrades are answered with this status
@@ -116,6 +117,17 @@ class Control:
             "grants": [vars(g) for g in p.model.live_grants()], "switches": p.faults.rules + p.deny,
             "relays": {r.key: r.is_up for r in p.model.relays.values()}, "pending": len(p.pending), "counts": p.counts,
             "resources": {a.slug: {r.key: r.id for r in a.resources.values()} for a in p.model.accounts.values()}}
+
+    def do_summary(self, plain, times, named):
+        p = self.portal
+        lines = [f"  {c.role:<8} {c.name:<14} {c.device.ipv4 if c.device else '':<14} {c.device.ipv6 if c.device else '':<22} "
+                 + ("joined" if c.is_joined else "not joined yet") for c in p.conns.values()] or ["  nobody is connected"]
+        names = {d.id: d.name for d in p.model.devices.values()}
+        keys = {r.id: r.key for a in p.model.accounts.values() for r in a.resources.values()}
+        for g in p.model.live_grants():
+            lines.append(f"  grant    {names.get(g.client_id)} -> {keys.get(g.resource_id)} at {names.get(g.gateway_id)}")
+        lines += [f"  switch   {json.dumps(rule)}" for rule in p.faults.rules + p.deny]
+        return "\n".join(line.rstrip() for line in lines)
 
     def do_clear(self, plain, times, named):
         self.portal.faults.rules.clear()

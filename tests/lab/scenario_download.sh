@@ -30,4 +30,26 @@ check "its other ports are not" reaches_not client http://10.20.0.80:8080/whoami
 check "nor by ping" not on client ping -n -q -c 2 -W 2 10.20.0.80
 check "a resource without filters answers pings" on client ping -n -q -c 3 -W 3 10.20.0.10
 check "what is no resource goes its own way" fetch client https://portal.lab.test/lab --cacert /etc/firezone/lab-ca.pem
+
+# Afterwards nothing spins, and the kernel refused no datagram.
+ticks() { # HOST NAME: of processor time so far
+	cut -d ' ' -f 14,15 "/proc/$(pid_of "$1" "$2")/stat" | tr ' ' +
+}
+rests() {
+	local before after
+	before=$(($(ticks "$1" "$2")))
+	sleep 3
+	after=$(($(ticks "$1" "$2")))
+	echo "$((after - before)) ticks in 3 s"
+	((after - before < 30))
+}
+udp_errors() { on "$1" nstat -a -s -z UdpInErrors UdpRcvbufErrors UdpSndbufErrors Udp6InErrors Udp6RcvbufErrors Udp6SndbufErrors; }
+no_udp_errors() {
+	udp_errors "$1"
+	[[ $(udp_errors "$1" | awk '/^Udp/ { n += $2 } END { print n + 0 }') -eq 0 ]]
+}
+check "the client sleeps when nothing is to be done" within 5 rests client firezoned
+check "and the gateway" within 5 rests gateway firezone-gateway
+check "no datagram was refused at the client" no_udp_errors client
+check "nor at the gateway" no_udp_errors gateway
 finish

@@ -41,4 +41,5 @@ check "nobody ended" alive
 ctl clear
 check "the client comes back" within 90 is_state client up
 check "a download works" downloads client 1M
+expect_log '^warning: (portal-down|portal-message|message-skipped|resources-left-out) '
 finish

@@ -5,10 +5,12 @@ begin firezoned firezone-gateway firezonectl
 
 check "gateway and client come up" pair_up
 check "a download works" downloads client 1M
+check "over IPv6, too" downloads client 1M 'http://[fd20::10]'
 slowly client 12M 2M
 lab portal kill
 check "the client says that it reconnects" within 20 is_state client reconnecting
 check "the tunnel carries on without a portal" reaches client
+check "over IPv6, too" reaches client 'http://[fd20::10]/whoami'
 lab portal start
 check "the client is back" within 30 is_state client up
 check "and the gateway" within 30 joined gateway
@@ -29,4 +31,5 @@ ctl resource lab extra '{"type": "cidr", "address": "10.21.0.10/32", "site": "hq
 check "a resource that is added is reached" within 15 reaches client http://10.21.0.10/whoami
 ctl resource lab extra null
 check "and is not when it is gone" within 15 reaches_not client http://10.21.0.10/whoami
+expect_log '^warning: portal-down '
 finish

@@ -50,4 +50,5 @@ ctl refuse client 503 rate_limit times=1 retry-after=4
 start=$SECONDS
 check "after Retry-After the client comes up" client_up
 check "and not sooner" test $((SECONDS - start)) -ge 3
+expect_log '^(err|warning): session-ended '
 finish

@@ -59,4 +59,5 @@ check "and ends the waiting of who asked" wait "$WAITS"
 check "the same link does not work twice" not hand_over /run/link
 ctl expire client >/dev/null
 check "when the session expires, Bob is told" within 15 eval '[[ $($FZ status --json) == *session*ended* ]]'
+expect_log '^(err|warning): session-ended ' '^warning: (ipc-refused|sign-in-failed) '
 finish

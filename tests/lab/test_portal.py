@@ -415,6 +415,14 @@ class PortalTest(unittest.IsolatedAsyncioTestCase):
         await self.ctl("push", "client", "news", "2")
         await two.hear("news")
 
+    async def test_it_can_be_summed_up_for_people(self):
+        self.assertIn("nobody is connected", (await self.ctl("summary"))["text"])
+        await self.client()
+        await self.ctl("deny", "office", "forbidden")
+        text = (await self.ctl("summary"))["text"]
+        self.assertRegex(text, r"client +c1 +100\.64\.\d+\.\d+ +fd00:2021:1111:[\w:]+ +joined")
+        self.assertIn('switch   {"resource": "office", "reason": "forbidden"}', text)
+
     async def test_an_outage_and_its_end(self):
         client, _ = await self.client()
         await self.ctl("outage", "0.2")
