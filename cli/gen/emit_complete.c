@@ -439,7 +439,7 @@ void emit_completion_zsh(const struct model *m, struct text *out)
 		"ipc/firezone.proto\n_firezonectl()\n{\n"
 		"\tlocal cur=${words[CURRENT]} prev=${words[CURRENT-1]} cmd= w\n\tlocal -i i n=0\n"
 		"\tif [[ $cur == --*=* ]]; then\n\t\tprev=${cur%%%%=*} cur=${cur#*=}\n"
-		"\t\tcompset -P '*='\n\tfi\n"
+		"\t\tcompset -P 1 '*='\n\tfi\n"
 		"\tfor ((i = 2; i < CURRENT; i++)); do\n\t\tw=${words[i]}\n\t\tcase $w in\n\t\t");
 	add_valued_flags(out, list, n);
 	text_add(out,

@@ -162,6 +162,8 @@ def check_names(shell):
         assert s.run("firezonectl wait --resource we\t") == ["wait", "--resource", "web shop"]
         words = s.run("firezonectl wait --resource=we\t")
         assert words == ["wait", "--resource=web shop"], words
+        words = s.run("firezonectl wait --resource=a:b=\t")
+        assert words == ["wait", "--resource=a:b=c @d"], words
         shown = s.offers("firezonectl resource show ")
         assert "prod-db" in shown and "shop" in shown and "touch" in shown, shown
         # names that are no words are offered by their ids
