@@ -3,6 +3,7 @@
 clients hammer the socket; memory of both programs. The real daemon, in namespaces of its own (tests/daemon/real.py).
 
     bench/ipc.py [--runs N] [--seconds S] [--json FILE] [--markdown FILE]
+    bench/ipc.py --of FILE --into docs/performance.md      puts an earlier run's table there
 
 FZ_BUILD names the build (build/release). Needs root.
 """
@@ -27,6 +28,7 @@ from real import fz  # noqa: E402
 NULL = os.open(os.devnull, os.O_RDWR)
 ENV = {"PATH": os.environ["PATH"], "FIREZONE_SOCKET": real.SOCKET, "LC_ALL": "C.UTF-8"}
 SEED = 20261127
+MARKS = ("<!-- socket figures -->", "<!-- socket end -->")
 
 
 def ask_as_process():
@@ -160,13 +162,30 @@ def markdown(f):
             row("firezoned, most under attack (VmHWM)", f"{f['daemon_peak_under_attack_kib'] / 1024:.2f} MiB"))
 
 
+def replace_table(path, out):
+    """Between the page's two marks."""
+    with open(path) as f:
+        text = f.read()
+    before, rest = text.split(MARKS[0] + "\n", 1)
+    after = rest.split(MARKS[1], 1)[1]
+    m = out["machine"]
+    with open(path, "w") as f:
+        f.write(f"{before}{MARKS[0]}\n{m['cores']} cores ({m['cpu']}), Linux {m['kernel']}.\n\n{markdown(out['figures'])}{MARKS[1]}{after}")
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--runs", type=int, default=500, help="questions without an attack")
     parser.add_argument("--seconds", type=float, default=20, help="of attack")
     parser.add_argument("--json")
     parser.add_argument("--markdown")
+    parser.add_argument("--of", help="a JSON file of an earlier run")
+    parser.add_argument("--into", help="a page whose table is replaced")
     options = parser.parse_args()
+    if options.of:
+        with open(options.of) as f:
+            replace_table(options.into, json.load(f))
+        return
     real.enter()
     figures = measure(options.runs, options.seconds)
     with open("/proc/cpuinfo") as f:
