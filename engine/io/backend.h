@@ -72,7 +72,7 @@ enum fz_io_mode {
 struct fz_io_params {
 	int tun_fd; /* non-blocking */
 	int wake_fd; /* eventfd */
-	bool reads_tun, reads_udp;
+	bool reads_tun, reads_udp; /* to begin with */
 	unsigned ring_len; /* of both queues of a ring; 0: so that they never run over. For tests */
 };
 
@@ -89,6 +89,8 @@ struct fz_backend_ops {
 	void (*free)(struct fz_backend *b);
 	/* From the next turn on; the descriptors stay the caller's and must live until the next call of this. */
 	void (*set_udp)(struct fz_backend *b, const struct fz_udp *udp);
+	/* Whether the TUN is read, from the next turn on; afterwards nothing of this backend waits for it any more. */
+	void (*set_reads_tun)(struct fz_backend *b, bool reads);
 	void (*turn)(
 		struct fz_backend *b, enum fz_io_mode mode, fz_time until, struct fz_io_turn *t);
 	const struct fz_io_counters *(*counters)(const struct fz_backend *b);

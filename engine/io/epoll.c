@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/alloc.h"
+#include "base/assert.h"
 #include "base/fd.h"
 #include "io/backend.h"
 #include "io/clock.h"
@@ -33,12 +34,18 @@ static void epoll_free(struct fz_backend *b)
 	free(b);
 }
 
-static int watch(struct fz_backend *b, int fd, enum source source)
+static int watch(struct fz_backend *b, int fd, enum source source, uint32_t events)
 {
 	if (fd < 0)
 		return 0;
-	struct epoll_event ev = { .events = EPOLLIN, .data.u32 = source };
+	struct epoll_event ev = { .events = events, .data.u32 = source };
 	return epoll_ctl(b->epoll_fd, EPOLL_CTL_ADD, fd, &ev) == 0 ? 0 : -errno;
+}
+
+/* Who does not read the TUN is told of its end all the same. */
+static uint32_t tun_events(bool reads)
+{
+	return reads ? EPOLLIN : 0;
 }
 
 static int epoll_new(const struct fz_io_params *params, struct fz_backend **ret_backend)
@@ -50,15 +57,24 @@ static int epoll_new(const struct fz_io_params *params, struct fz_backend **ret_
 	b->udp = (struct fz_udp){ .v4 = -1, .v6 = -1 };
 	b->frames_wanted = 2;
 	b->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
-	int r = b->epoll_fd < 0 ? -errno : watch(b, params->wake_fd, SOURCE_WAKE);
-	if (r == 0 && params->reads_tun)
-		r = watch(b, params->tun_fd, SOURCE_TUN);
+	int r = b->epoll_fd < 0 ? -errno : watch(b, params->wake_fd, SOURCE_WAKE, EPOLLIN);
+	if (r == 0)
+		r = watch(b, params->tun_fd, SOURCE_TUN, tun_events(params->reads_tun));
 	if (r < 0) {
 		epoll_free(b);
 		return r;
 	}
 	*ret_backend = b;
 	return 0;
+}
+
+static void epoll_set_reads_tun(struct fz_backend *b, bool reads)
+{
+	struct epoll_event ev = { .events = tun_events(reads), .data.u32 = SOURCE_TUN };
+	int r = epoll_ctl(b->epoll_fd, EPOLL_CTL_MOD, b->params.tun_fd, &ev);
+	fz_assert(r == 0); /* takes no memory, unlike adding it */
+	b->params.reads_tun = reads;
+	b->is_ready[SOURCE_TUN] = reads;
 }
 
 static void epoll_set_udp(struct fz_backend *b, const struct fz_udp *udp)
@@ -68,7 +84,8 @@ static void epoll_set_udp(struct fz_backend *b, const struct fz_udp *udp)
 			(void)epoll_ctl(b->epoll_fd, EPOLL_CTL_DEL, b->udp.v4, NULL);
 		if (b->udp.v6 >= 0)
 			(void)epoll_ctl(b->epoll_fd, EPOLL_CTL_DEL, b->udp.v6, NULL);
-		int r4 = watch(b, udp->v4, SOURCE_V4), r6 = watch(b, udp->v6, SOURCE_V6);
+		int r4 = watch(b, udp->v4, SOURCE_V4, EPOLLIN);
+		int r6 = watch(b, udp->v6, SOURCE_V6, EPOLLIN);
 		(void)(r4 +
 			r6); /* descriptors just made cannot be refused but for memory; then they stay silent */
 	}
@@ -221,6 +238,7 @@ const struct fz_backend_ops fz_backend_epoll = {
 	.new = epoll_new,
 	.free = epoll_free,
 	.set_udp = epoll_set_udp,
+	.set_reads_tun = epoll_set_reads_tun,
 	.turn = epoll_turn,
 	.counters = epoll_counters,
 };

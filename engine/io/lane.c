@@ -66,8 +66,11 @@ int fz_lane_new(struct fz_lane_shared *shared, const struct fz_backend_ops *ops,
 	l->shared = shared;
 	l->ops = ops;
 	l->number = number;
-	l->polls_device = params->reads_tun;
+	l->has_tun = params->reads_tun;
 	l->deadline = (fz_time){ 0 }; /* asks the device at once */
+	clockid_t clock;
+	if (pthread_getcpuclockid(pthread_self(), &clock) == 0)
+		atomic_store_explicit(&shared->clocks[number], clock, memory_order_relaxed);
 	l->coalesce = fz_coalesce_new();
 	int r = l->coalesce ? take_memory(l) : -ENOMEM;
 	if (r == 0)
@@ -458,7 +461,7 @@ void fz_lane_poll_device(struct fz_lane *l, struct fz_now now)
 /* The device may want to speak because of what this lane did; another lane may have to say it. */
 static void look_after_device(struct fz_lane *l, struct fz_now now)
 {
-	if (l->polls_device) {
+	if (l->has_tun) {
 		fz_lane_poll_device(l, now);
 		return;
 	}
@@ -471,9 +474,8 @@ static void look_after_device(struct fz_lane *l, struct fz_now now)
 		l->shared->polled_until = deadline;
 	pthread_mutex_unlock(&l->shared->lock);
 	if (is_due) {
-		uint64_t one = 1;
-		if (write(l->shared->poll_fd, &one, sizeof(one)) < 0)
-			fz_assert(errno == EAGAIN); /* the counter is full: it is awake */
+		uint32_t other = atomic_load_explicit(&l->shared->tun_lane, memory_order_acquire);
+		fz_lane_wake(l->shared, other);
 	}
 }
 
@@ -488,11 +490,12 @@ static void change_buffers(struct fz_lane *l)
 
 int fz_lane_run(struct fz_lane *l)
 {
+	fz_lane_place_tun(l);
 	/* With something to send there is no waiting: how it went must be known now, not when the next packet comes. */
 	bool has_output = l->turn.n_sends + l->turn.n_writes > 0;
 	change_buffers(l);
 	l->ops->turn(l->backend, has_output ? FZ_IO_POLL : FZ_IO_WAIT,
-		l->polls_device ? l->deadline : FZ_NEVER, &l->turn);
+		l->has_tun ? l->deadline : FZ_NEVER, &l->turn);
 	struct fz_now now = fz_clock_now();
 	if (has_output)
 		fz_lane_settle(l, now);
@@ -501,8 +504,8 @@ int fz_lane_run(struct fz_lane *l)
 	if (l->turn.fatal)
 		return l->turn.fatal;
 	bool looks = l->turn.n_datagrams + l->turn.n_frames > 0 || l->turn.is_woken || has_output ||
-		     (l->polls_device && fz_time_reached(now.at, l->deadline));
-	if (looks && l->polls_device)
+		     (l->has_tun && fz_time_reached(now.at, l->deadline));
+	if (looks && l->has_tun)
 		atomic_store_explicit(&l->shared->poller_waits, false, memory_order_relaxed);
 	if (l->turn.n_datagrams > 0)
 		fz_lane_receive(l, now);
@@ -510,5 +513,7 @@ int fz_lane_run(struct fz_lane *l)
 		fz_lane_transmit(l, now);
 	if (looks)
 		look_after_device(l, now);
+	if (l->shared->splits_by_load)
+		fz_lane_judge_load(l, now.at);
 	return 0;
 }

@@ -27,7 +27,14 @@ struct fz_lane_shared {
 	_Atomic bool
 		coalesce_is_refused; /* the kernel rejected a merged write: write singly from now on */
 	_Atomic bool gso_is_refused; /* the kernel rejected GSO: send singly from now on */
-	int poll_fd; /* eventfd of the lane that polls the device */
+	/*
+	 * Who reads the TUN, and therefore polls the device: `tun_lane` does, until it sees that another is wanted; it then sends
+	 * what it has, leaves the TUN, and only then names the other one here (lane_load.c).
+	 */
+	_Atomic uint32_t tun_lane, tun_wanted;
+	bool splits_by_load; /* two lanes, the second one used only while the first has too much to do */
+	int wake_fds[FZ_CREW_OWNERS]; /* eventfds of the lanes */
+	_Atomic clockid_t clocks[FZ_CREW_OWNERS]; /* their threads' processor time */
 	fz_time polled_until; /* the deadline that lane knows; under the lock */
 	_Atomic bool
 		poller_waits; /* and would not notice an earlier deadline by itself; set under the lock */
@@ -51,6 +58,13 @@ struct fz_lane_narrow {
 
 #define FZ_LANE_NARROW_MAX 8
 
+/* What a lane did since `from`, to tell whether it has too much to do. */
+struct fz_lane_window {
+	fz_time from, until;
+	uint64_t busy_ns[FZ_CREW_OWNERS]; /* of each lane's thread, at `from` */
+	uint64_t rx, tx; /* packets carried, at `from` */
+};
+
 struct fz_lane {
 	struct fz_lane_shared *shared;
 	const struct fz_backend_ops *ops;
@@ -60,12 +74,13 @@ struct fz_lane {
 	uint32_t
 		n_item_writes; /* the turn's first writes are the coalescer's items, in its order */
 	unsigned number; /* of the lane in its plane */
-	/* The lane that sends: what waited for a session is not overtaken by what did not have to. */
-	bool polls_device;
+	/* Reads the TUN and polls the device: what waited for a session is not overtaken by what did not have to. */
+	bool has_tun;
 	bool has_udp_gso;
 	fz_time deadline; /* when to poll the device; lane that polls */
 	fz_time handshakes_from; /* while data flows: not before, so that they take but a part of the time */
 	uint64_t n_data_seen; /* at the last poll */
+	struct fz_lane_window window;
 	fz_time data_until; /* data counts as flowing until then */
 	struct fz_plane_counters counters;
 	struct fz_plane_counters published; /* under the lock */
@@ -104,6 +119,10 @@ void fz_lane_set_udp(struct fz_lane *l, const struct fz_udp *udp) FZ_NONNULL(1, 
 /* One turn: waits, carries, and answers. Returns 0, or negative errno once the TUN is gone. */
 int fz_lane_run(struct fz_lane *l) FZ_NONNULL(1) FZ_MUST_CHECK;
 
+/* lane_load.c: before a turn, takes over the TUN or hands it to the lane that is wanted; judges whether that should change. */
+void fz_lane_place_tun(struct fz_lane *l) FZ_NONNULL(1);
+void fz_lane_judge_load(struct fz_lane *l, fz_time now) FZ_NONNULL(1);
+
 /* lane_rx.c, lane_tx.c: fill the turn's outputs from its inputs. */
 void fz_lane_receive(struct fz_lane *l, struct fz_now now) FZ_NONNULL(1);
 void fz_lane_transmit(struct fz_lane *l, struct fz_now now) FZ_NONNULL(1);
@@ -130,6 +149,8 @@ static inline void fz_lane_write_channel_header(
 	fz_be16_store(out, to->channel);
 	fz_be16_store(out + 2, n);
 }
+
+void fz_lane_wake(const struct fz_lane_shared *s, uint32_t number) FZ_NONNULL(1);
 
 /* A slab, flushing first if all are in use. */
 uint8_t *fz_lane_slab(struct fz_lane *l) FZ_NONNULL(1) FZ_RETURNS_NONNULL;

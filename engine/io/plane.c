@@ -108,7 +108,9 @@ int fz_plane_new(const struct fz_plane_params *params, struct fz_plane **ret_pla
 		fz_plane_free(p);
 		return r;
 	}
-	p->shared.poll_fd = p->workers[p->n_workers - 1].wake_fd;
+	for (unsigned i = 0; i < LANES_MAX; i++)
+		p->shared.wake_fds[i] = p->workers[i].wake_fd;
+	p->shared.splits_by_load = params->threads == 0 && p->n_workers == LANES_MAX;
 	*ret_plane = p;
 	return 0;
 }
@@ -202,13 +204,15 @@ static int start_threads(struct fz_plane *p)
 	sigfillset(&all);
 	pthread_sigmask(SIG_BLOCK, &all, &before);
 	int r = 0;
+	unsigned first_tun_lane = p->shared.splits_by_load ? 0 : p->n_workers - 1;
+	atomic_store(&p->shared.tun_lane, first_tun_lane);
+	atomic_store(&p->shared.tun_wanted, first_tun_lane);
 	for (unsigned i = 0; i < p->n_workers && r == 0; i++) {
 		struct worker *w = &p->workers[i];
-		bool is_only = p->n_workers == 1;
 		w->io = (struct fz_io_params){ .tun_fd = p->params.tun.fd,
 			.wake_fd = w->wake_fd,
 			.reads_udp = i == 0,
-			.reads_tun = is_only || i == 1 };
+			.reads_tun = i == first_tun_lane };
 		r = -pthread_create(&w->thread, NULL, run, w);
 		w->is_running = r == 0;
 	}
@@ -270,7 +274,15 @@ void fz_plane_lock(struct fz_plane *p)
 void fz_plane_unlock(struct fz_plane *p)
 {
 	pthread_mutex_unlock(&p->shared.lock);
-	wake(p->shared.poll_fd);
+	fz_lane_wake(&p->shared, atomic_load_explicit(&p->shared.tun_lane, memory_order_acquire));
+}
+
+void fz_plane_move_tun(struct fz_plane *p, unsigned number)
+{
+	fz_assert(number < p->n_workers);
+	atomic_store(&p->shared.tun_wanted, number);
+	for (unsigned i = 0; i < p->n_workers; i++)
+		wake(p->workers[i].wake_fd);
 }
 
 void fz_plane_set_udp(struct fz_plane *p, const struct fz_udp *udp)

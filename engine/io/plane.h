@@ -2,7 +2,8 @@
  * The data plane of one tunnel: threads that carry trains between a TUN and UDP sockets through a struct wg_device. The
  * device is guarded by one lock, held once per train and never during a system call or bulk encryption. One thread
  * does both directions; two split them (receiving, sending), so that nothing within a flow changes order; further ones
- * help these two with the AEAD, a batch at a time (io/crew.h).
+ * help these two with the AEAD, a batch at a time (io/crew.h). Where the number is ours to choose, the second thread takes part
+ * only while the first has too much to do.
  *
  * Made and configured by the control thread; threads and rings exist between start and stop (after any fork).
  */
@@ -71,6 +72,8 @@ void fz_plane_stop(struct fz_plane *p) FZ_NONNULL(1);
 void fz_plane_lock(struct fz_plane *p) FZ_NONNULL(1);
 /* Unlocks and has the device looked at again: its deadline may have moved, it may have something to say. */
 void fz_plane_unlock(struct fz_plane *p) FZ_NONNULL(1);
+/* Has lane `number` read the TUN from its next turn on. For tests; the load decides where threads is 0. */
+void fz_plane_move_tun(struct fz_plane *p, unsigned number) FZ_NONNULL(1);
 /* Replaces the sockets of all threads; when it returns, the old descriptors are no longer used. {-1, -1}: none. */
 void fz_plane_set_udp(struct fz_plane *p, const struct fz_udp *udp) FZ_NONNULL(1, 2);
 /* Readable once the data plane cannot go on (the TUN is gone); the cause from fz_plane_fatal. */

@@ -423,6 +423,14 @@ static void uring_set_udp(struct fz_backend *b, const struct fz_udp *udp)
 	b->is_ready[SOURCE_V6] = b->params.reads_udp && udp->v6 >= 0;
 }
 
+static void uring_set_reads_tun(struct fz_backend *b, bool reads)
+{
+	if (!reads)
+		disarm(b, SOURCE_TUN);
+	b->params.reads_tun = reads;
+	b->is_ready[SOURCE_TUN] = reads;
+}
+
 static const struct fz_io_counters *uring_counters(const struct fz_backend *b)
 {
 	return &b->counters;
@@ -433,6 +441,7 @@ const struct fz_backend_ops fz_backend_uring = {
 	.new = uring_new,
 	.free = uring_free,
 	.set_udp = uring_set_udp,
+	.set_reads_tun = uring_set_reads_tun,
 	.turn = uring_turn,
 	.counters = uring_counters,
 };

@@ -7,6 +7,7 @@
 #include <linux/rtnetlink.h>
 #include <net/if.h>
 #include <poll.h>
+#include <pthread.h>
 #include <sched.h>
 #include <stdatomic.h>
 #include <sys/ioctl.h>
@@ -261,6 +262,48 @@ TEST(plane, keeps_order_and_content_on_io_uring_with_two_threads)
 TEST(plane, keeps_order_and_content_on_io_uring_with_more_threads)
 {
 	keeps_order(FZ_IO_URING, 4);
+}
+
+static _Atomic bool moves_end;
+
+static void *move_tun(void *user)
+{
+	struct pair *p = user;
+	for (unsigned n = 0; !atomic_load(&moves_end); n++) {
+		fz_plane_move_tun(p->e[0].plane, n % 2);
+		fz_plane_move_tun(p->e[1].plane, n / 2 % 2);
+		usleep(200); /* between two turns, or in the middle of many */
+	}
+	return NULL;
+}
+
+/* Each lane takes the TUN over from the other, again and again, while packets flow. */
+static void keeps_order_while_lanes_change(enum fz_io_kind io)
+{
+	struct pair p = make_pair(io, 2, NULL);
+	pthread_t mover;
+	atomic_store(&moves_end, false);
+	CHECK_INT(pthread_create(&mover, NULL, move_tun, &p), 0);
+	for (uint64_t seed = 1; seed <= 3; seed++)
+		run_traffic(&p, seed);
+	atomic_store(&moves_end, true);
+	CHECK_INT(pthread_join(mover, NULL), 0);
+	free_pair(&p);
+}
+
+TEST(plane, keeps_order_while_the_tun_moves_between_lanes_on_epoll)
+{
+	keeps_order_while_lanes_change(FZ_IO_EPOLL);
+}
+
+TEST(plane, keeps_order_while_the_tun_moves_between_lanes_on_io_uring)
+{
+	keeps_order_while_lanes_change(FZ_IO_URING);
+}
+
+TEST(plane, keeps_order_with_as_many_threads_as_the_load_asks_for)
+{
+	keeps_order(FZ_IO_AUTO, 0);
 }
 
 /* ---- faults: what the kernel reports is made worse on its way to the lane (the linker puts this in between) ---- */
