@@ -12,10 +12,12 @@
 #include "base/endian.h"
 #include "offload/coalesce.h"
 #include "offload/split.h"
+#include "offload/vnet.h"
 #include "tests/support/packet.h"
 
-#define N_MAX   200
-#define LEN_MAX 400
+#define N_MAX    200
+#define LEN_MAX  400
+#define HEADROOM FZ_VNET_HDR_LEN
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -50,7 +52,7 @@ static void carry_on(uint8_t *p, size_t n)
 		fz_be16_store(p + 4, (uint16_t)(fz_be16_load(p + 4) + 1));
 }
 
-/* A block of exactly its size, so that a sanitizer sees the first byte beyond. */
+/* A block of exactly its size and the room in front, so that a sanitizer sees the first byte beyond. */
 static bool take(struct input *in, struct fz_reader *r)
 {
 	uint8_t head = fz_reader_u8(r), len_byte = fz_reader_u8(r), *before = NULL;
@@ -60,9 +62,9 @@ static bool take(struct input *in, struct fz_reader *r)
 		before = in->packet[in->n - 1];
 		n = in->len[in->n - 1];
 	}
-	uint8_t *p = calloc(1, n + 1);
-	if (!p || r->bad) {
-		free(p);
+	uint8_t *block = calloc(1, HEADROOM + n + 1), *p = block + HEADROOM;
+	if (!block || r->bad) {
+		free(block);
 		return false;
 	}
 	if (before) {
@@ -138,7 +140,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		return 0;
 	struct fz_reader r = fz_reader_of(fz_bytes_of(data, size));
 	memset(&in, 0, sizeof(in));
-	fz_coalesce_begin(c, fz_reader_u8(&r) & 15);
+	fz_coalesce_begin(c, fz_reader_u8(&r) & (FZ_COALESCE_ALL | FZ_COALESCE_HEADROOM));
 	while (in.n < N_MAX && r.left > 0 && take(&in, &r))
 		fz_assert(fz_coalesce_add(c, fz_span_of(in.packet[in.n - 1], in.len[in.n - 1])));
 	size_t n = fz_coalesce_end(c);
@@ -146,7 +148,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		check_item(c, i, &in);
 	for (size_t i = 0; i < in.n; i++) {
 		fz_assert(in.is_seen[i]);
-		free(in.packet[i]);
+		free(in.packet[i] - HEADROOM);
 	}
 	return 0;
 }

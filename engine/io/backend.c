@@ -91,6 +91,12 @@ uint32_t fz_io_next_frames(uint32_t asked, uint32_t got, size_t bytes)
 	return next < 2 ? 2 : next > most ? most : next;
 }
 
+ssize_t fz_io_write_frame(int tun_fd, const struct fz_io_write *w)
+{
+	return w->n_iov == 1 ? write(tun_fd, w->iov->iov_base, w->iov->iov_len)
+			     : writev(tun_fd, w->iov, (int)w->n_iov);
+}
+
 uint32_t fz_io_read_frames(
 	int tun_fd, uint32_t asked, struct fz_io_turn *t, struct fz_io_counters *counters)
 {

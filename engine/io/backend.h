@@ -116,6 +116,8 @@ static inline uint32_t fz_io_share(bool both_are_ready)
 	return both_are_ready ? FZ_IO_DATAGRAMS / 2 : FZ_IO_DATAGRAMS;
 }
 
+/* One frame, by a plain system call. Like write(2). */
+ssize_t fz_io_write_frame(int tun_fd, const struct fz_io_write *w) FZ_NONNULL(2) FZ_MUST_CHECK;
 /*
  * Reads up to `asked` frames with plain system calls, until one finds nothing; t->n_frames starts at 0. Returns how many
  * to ask for next; t->fatal is set if the device is gone. For both backends, where the ring does not read the TUN.

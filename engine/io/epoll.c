@@ -100,7 +100,7 @@ static void write_out(struct fz_backend *b, struct fz_io_turn *t)
 {
 	for (uint32_t i = 0; i < t->n_writes; i++) {
 		struct fz_io_write *w = &t->writes[i];
-		ssize_t n = writev(b->params.tun_fd, w->iov, (int)w->n_iov);
+		ssize_t n = fz_io_write_frame(b->params.tun_fd, w);
 		w->result = n < 0 ? -errno : (int)n;
 		b->counters.system_calls++;
 	}

@@ -1,6 +1,8 @@
 /* UDP to TUN: datagrams of a GRO buffer are opened in place and written to the TUN as few super-packets. */
 #include "base/endian.h"
 #include "io/lane.h"
+#include "offload/vnet.h"
+#include "wg/messages.h"
 
 /* WireGuard's types 1 to 4 with three zero bytes; all else belongs to the hook, if there is one. */
 static bool is_wireguard(struct fz_bytes d)
@@ -58,7 +60,10 @@ void fz_lane_receive(struct fz_lane *l, struct fz_now now)
 	unsigned caps = atomic_load_explicit(&s->coalesce_is_refused, memory_order_relaxed)
 				? s->tun_caps & FZ_COALESCE_VNET
 				: s->tun_caps;
-	fz_coalesce_begin(l->coalesce, caps);
+	/* What was WireGuard's header stands before each packet and is of no use any more. */
+	static_assert(
+		FZ_VNET_HDR_LEN <= sizeof(struct wg_msg_data), "room for the one in the other");
+	fz_coalesce_begin(l->coalesce, caps | FZ_COALESCE_HEADROOM);
 	pthread_mutex_lock(&s->lock);
 	for (uint32_t i = 0; i < n; i++) {
 		if (l->turn.datagrams[i].info.is_truncated)

@@ -21,11 +21,15 @@
 		IORING_FEAT_SUBMIT_STABLE)
 
 /* What engine/io/uring.c submits. */
-static const uint8_t operations[] = { IORING_OP_WRITEV, IORING_OP_SENDMSG, IORING_OP_READ,
-	IORING_OP_RECVMSG, IORING_OP_POLL_ADD, IORING_OP_POLL_REMOVE };
+static const uint8_t operations[] = { IORING_OP_WRITE, IORING_OP_WRITEV, IORING_OP_SENDMSG,
+	IORING_OP_READ, IORING_OP_RECVMSG, IORING_OP_POLL_ADD, IORING_OP_POLL_REMOVE };
 
-/* Registering the ring's own descriptor makes an enter cheaper; liburing takes that back at the end. */
-static const uint8_t registrations[] = { IORING_REGISTER_RING_FDS, IORING_UNREGISTER_RING_FDS };
+/*
+ * Registering the ring's own descriptor makes an enter cheaper; liburing takes that back at the end. The files are the TUN, the
+ * sockets and the wake-up: all that the ring can touch.
+ */
+static const uint8_t registrations[] = { IORING_REGISTER_RING_FDS, IORING_UNREGISTER_RING_FDS,
+	IORING_REGISTER_FILES, IORING_REGISTER_FILES_UPDATE };
 
 /* A kernel, or whoever stands between us and it, may know rings but not all that is asked of them. */
 static int probe_operations(struct io_uring *ring)
@@ -41,14 +45,13 @@ static int probe_operations(struct io_uring *ring)
 }
 
 /*
- * No flag of an SQE is listed, hence none is allowed. By the bare call: the shared liburing 2.3 lacks the two functions
+ * The one flag of an SQE that must be there, and hence may be, has it name a place in the ring's table of files. By the bare call: the shared liburing 2.3 lacks the two functions
  * that its header has for this.
  */
 static int restrict_ring(struct io_uring *ring)
 {
-	struct io_uring_restriction list[FZ_ARRAY_LEN(operations) + FZ_ARRAY_LEN(registrations)] = {
-		0
-	};
+	struct io_uring_restriction
+		list[FZ_ARRAY_LEN(operations) + FZ_ARRAY_LEN(registrations) + 1] = { 0 };
 	unsigned n = 0;
 	for (size_t i = 0; i < FZ_ARRAY_LEN(operations); i++)
 		list[n++] = (struct io_uring_restriction){ .opcode = IORING_RESTRICTION_SQE_OP,
@@ -56,6 +59,8 @@ static int restrict_ring(struct io_uring *ring)
 	for (size_t i = 0; i < FZ_ARRAY_LEN(registrations); i++)
 		list[n++] = (struct io_uring_restriction){ .opcode = IORING_RESTRICTION_REGISTER_OP,
 			.register_op = registrations[i] };
+	list[n++] = (struct io_uring_restriction){ .opcode = IORING_RESTRICTION_SQE_FLAGS_REQUIRED,
+		.sqe_flags = IOSQE_FIXED_FILE };
 	unsigned fd = (unsigned)ring->ring_fd;
 	int r = io_uring_register(fd, IORING_REGISTER_RESTRICTIONS, list, n);
 	/* From here on the list holds; with SINGLE_ISSUER, this thread is the one issuer. */

@@ -22,6 +22,7 @@
 #define SQ_LEN 1024
 #define CQ_LEN 4096
 
+/* Also the places of their descriptors in the ring's table. */
 enum source { SOURCE_TUN, SOURCE_V4, SOURCE_V6, SOURCE_WAKE, SOURCE_COUNT };
 
 static_assert(
@@ -49,7 +50,14 @@ static uint64_t tag(enum op op, uint32_t index)
 	return (uint64_t)op << 32 | index;
 }
 
-static struct io_uring_sqe *take_sqe(struct fz_backend *b, enum op op, uint32_t index)
+/* After a prep function: descriptors are numbers in the ring's own table, which costs no reference on them per operation. */
+static void finish_sqe(struct io_uring_sqe *sqe, enum op op, uint32_t index)
+{
+	sqe->flags |= IOSQE_FIXED_FILE;
+	sqe->user_data = tag(op, index);
+}
+
+static struct io_uring_sqe *take_sqe(struct fz_backend *b)
 {
 	struct io_uring_sqe *sqe = io_uring_get_sqe(&b->ring);
 	if (!sqe) {
@@ -57,7 +65,6 @@ static struct io_uring_sqe *take_sqe(struct fz_backend *b, enum op op, uint32_t 
 		sqe = io_uring_get_sqe(&b->ring);
 	}
 	fz_assert(sqe); /* a submit empties the queue */
-	sqe->user_data = tag(op, index);
 	return sqe;
 }
 
@@ -87,6 +94,12 @@ static int uring_new(const struct fz_io_params *params, struct fz_backend **ret_
 	unsigned len = params->ring_len;
 	int r = fz_ring_init(&b->ring, len ? len : SQ_LEN, len ? len : CQ_LEN);
 	b->has_ring = r == 0;
+	int files[SOURCE_COUNT] = { [SOURCE_TUN] = params->tun_fd,
+		[SOURCE_V4] = -1,
+		[SOURCE_V6] = -1,
+		[SOURCE_WAKE] = params->wake_fd };
+	if (r == 0)
+		r = io_uring_register_files(&b->ring, files, SOURCE_COUNT);
 	if (r < 0) {
 		uring_free(b);
 		return r;
@@ -103,7 +116,7 @@ static void queue_writes(struct fz_backend *b, struct fz_io_turn *t)
 	for (uint32_t i = 0; i < t->n_writes; i++) {
 		struct fz_io_write *w = &t->writes[i];
 		if (b->is_tun_plain) {
-			ssize_t n = writev(b->params.tun_fd, w->iov, (int)w->n_iov);
+			ssize_t n = fz_io_write_frame(b->params.tun_fd, w);
 			w->result = n < 0 ? -errno : (int)n;
 			b->counters.system_calls++;
 			continue;
@@ -113,8 +126,11 @@ static void queue_writes(struct fz_backend *b, struct fz_io_turn *t)
 			w->result = -ENOBUFS;
 			continue;
 		}
-		io_uring_prep_writev(sqe, b->params.tun_fd, w->iov, w->n_iov, 0);
-		sqe->user_data = tag(OP_WRITE, i);
+		if (w->n_iov == 1)
+			io_uring_prep_write(sqe, SOURCE_TUN, w->iov->iov_base, w->len, 0);
+		else
+			io_uring_prep_writev(sqe, SOURCE_TUN, w->iov, w->n_iov, 0);
+		finish_sqe(sqe, OP_WRITE, i);
 		b->n_inflight++;
 	}
 }
@@ -131,8 +147,9 @@ static void queue_sends(struct fz_backend *b, struct fz_io_turn *t)
 			continue;
 		}
 		/* Inline or not at all: a send that waited would be overtaken by the next. */
-		io_uring_prep_sendmsg(sqe, fd, &b->out[i].hdr, MSG_DONTWAIT | MSG_NOSIGNAL);
-		sqe->user_data = tag(OP_SEND, i);
+		io_uring_prep_sendmsg(sqe, fd == b->udp.v4 ? SOURCE_V4 : SOURCE_V6, &b->out[i].hdr,
+			MSG_DONTWAIT | MSG_NOSIGNAL);
+		finish_sqe(sqe, OP_SEND, i);
 		b->n_inflight++;
 	}
 }
@@ -152,8 +169,8 @@ static void queue_receives(
 			return;
 		fz_udp_prepare_receive(&b->in[*n], t->datagrams[*n].buf);
 		b->receive_source[*n] = source;
-		io_uring_prep_recvmsg(sqe, fd, &b->in[*n].hdr, MSG_DONTWAIT);
-		sqe->user_data = tag(OP_RECEIVE, *n);
+		io_uring_prep_recvmsg(sqe, (int)source, &b->in[*n].hdr, MSG_DONTWAIT);
+		finish_sqe(sqe, OP_RECEIVE, *n);
 		b->n_inflight++;
 	}
 }
@@ -168,9 +185,9 @@ static uint32_t queue_reads(struct fz_backend *b, struct fz_io_turn *t)
 		if (!sqe)
 			break;
 		struct fz_io_frame *f = &t->frames[n];
-		io_uring_prep_read(sqe, b->params.tun_fd, f->buf.p, (unsigned)f->buf.n, 0);
+		io_uring_prep_read(sqe, SOURCE_TUN, f->buf.p, (unsigned)f->buf.n, 0);
 		sqe->rw_flags = RWF_NOWAIT;
-		sqe->user_data = tag(OP_READ, n);
+		finish_sqe(sqe, OP_READ, n);
 		b->n_inflight++;
 	}
 	return n;
@@ -290,10 +307,9 @@ static void arm(struct fz_backend *b, enum source source, int fd)
 {
 	if (fd < 0 || b->is_armed[source])
 		return;
-	struct io_uring_sqe *sqe = take_sqe(b, OP_POLL, (b->generation & 0xffffff) << 8 | source);
-	uint64_t user_data = sqe->user_data;
-	io_uring_prep_poll_add(sqe, fd, POLLIN);
-	sqe->user_data = user_data;
+	struct io_uring_sqe *sqe = take_sqe(b);
+	io_uring_prep_poll_add(sqe, (int)source, POLLIN);
+	finish_sqe(sqe, OP_POLL, (b->generation & 0xffffff) << 8 | source);
 	b->is_armed[source] = true;
 }
 
@@ -378,9 +394,9 @@ static void disarm(struct fz_backend *b, enum source source)
 	if (!b->is_armed[source])
 		return;
 	uint64_t poll = tag(OP_POLL, (b->generation & 0xffffff) << 8 | source);
-	struct io_uring_sqe *sqe = take_sqe(b, OP_CANCEL, 0);
+	struct io_uring_sqe *sqe = take_sqe(b);
 	io_uring_prep_poll_remove(sqe, poll);
-	sqe->user_data = tag(OP_CANCEL, 0);
+	finish_sqe(sqe, OP_CANCEL, 0);
 	bool is_gone = false;
 	/* The poll completes, cancelled or because it fired just now; bounded, in case neither is seen. */
 	for (int tries = 0; !is_gone && tries < 100; tries++) {
@@ -408,6 +424,8 @@ static void uring_free(struct fz_backend *b)
 		/* The kernel tears a ring down later, at its leisure: the device must be free when we return. */
 		for (int s = 0; s < SOURCE_COUNT; s++)
 			disarm(b, (enum source)s);
+		static const int none[SOURCE_COUNT] = { -1, -1, -1, -1 };
+		(void)io_uring_register_files_update(&b->ring, 0, none, SOURCE_COUNT);
 		io_uring_queue_exit(&b->ring);
 	}
 	free(b);
@@ -419,6 +437,9 @@ static void uring_set_udp(struct fz_backend *b, const struct fz_udp *udp)
 	disarm(b, SOURCE_V6);
 	b->generation++;
 	b->udp = *udp;
+	int files[2] = { udp->v4, udp->v6 };
+	int r = io_uring_register_files_update(&b->ring, SOURCE_V4, files, 2);
+	fz_assert(r == 2); /* open descriptors or none, into slots that are there */
 	b->is_ready[SOURCE_V4] = b->params.reads_udp && udp->v4 >= 0;
 	b->is_ready[SOURCE_V6] = b->params.reads_udp && udp->v6 >= 0;
 }

@@ -386,6 +386,21 @@ static uint32_t lay_out_merged(
 	return n;
 }
 
+static uint32_t lay_out_single(
+	struct fz_coalesce *c, struct fz_span packet, size_t vnet_len, struct iovec *iov)
+{
+	uint32_t n = 0;
+	if (vnet_len > 0 && c->caps & FZ_COALESCE_HEADROOM) {
+		packet.p -= vnet_len;
+		packet.n += vnet_len;
+		memset(packet.p, 0, vnet_len);
+	} else if (vnet_len > 0) {
+		iov[n++] = iovec_of(c->no_offload, vnet_len);
+	}
+	iov[n++] = iovec_of(packet.p, packet.n);
+	return n;
+}
+
 size_t fz_coalesce_end(struct fz_coalesce *c)
 {
 	struct iovec *iov = c->iov;
@@ -396,10 +411,7 @@ size_t fz_coalesce_end(struct fz_coalesce *c)
 		if (t->n > 1) {
 			n = lay_out_merged(c, t, iov, c->headers[n_headers++]);
 		} else {
-			if (vnet_len > 0)
-				iov[n++] = iovec_of(c->no_offload, vnet_len);
-			iov[n++] = iovec_of(
-				c->packets[t->first].bytes.p, c->packets[t->first].bytes.n);
+			n = lay_out_single(c, c->packets[t->first].bytes, vnet_len, iov);
 		}
 		c->items[i] = (struct fz_coalesce_item){ .iov = iov,
 			.n_iov = n,

@@ -8,6 +8,8 @@
  *	for each inner packet: if (!fz_coalesce_add(c, pkt)) { write out as below; begin again; add }
  *	n = fz_coalesce_end(c);
  *	for (i = 0; i < n; i++) writev(tun, fz_coalesce_item(c, i)->iov, ...);
+ *
+ * With FZ_COALESCE_HEADROOM the vnet header of a packet that stays alone is written in front of it, and its item is one piece.
  */
 #pragma once
 
@@ -29,7 +31,9 @@ enum fz_coalesce_caps {
 	FZ_COALESCE_TCP4 = 2,
 	FZ_COALESCE_TCP6 = 4,
 	FZ_COALESCE_USO = 8,
-	FZ_COALESCE_ALL = 15
+	FZ_COALESCE_ALL = 15,
+	/* Not of the TUN but of the packets: FZ_VNET_HDR_LEN bytes before each are for us to write. */
+	FZ_COALESCE_HEADROOM = 16
 };
 
 struct fz_coalesce;

@@ -170,6 +170,32 @@ TEST(coalesce, only_what_the_tun_takes_is_merged)
 	}
 }
 
+/* The first packet's room is in the slab before it; a merged one needs none. */
+TEST(coalesce, writes_the_header_of_a_packet_alone_in_front_of_it)
+{
+	begin(FZ_COALESCE_ALL | FZ_COALESCE_HEADROOM);
+	static uint8_t block[FZ_VNET_HDR_LEN + TEST_PACKET_MAX];
+	memset(block, 0xff, FZ_VNET_HDR_LEN);
+	struct test_packet t = base_packet(false, false);
+	size_t n = test_packet_write(&t, block + FZ_VNET_HDR_LEN);
+	CHECK(fz_coalesce_add(c, fz_span_of(block + FZ_VNET_HDR_LEN, n)));
+	CHECK_STR(shape(), "1");
+	const struct fz_coalesce_item *item = fz_coalesce_item(c, 0);
+	CHECK_INT(item->n_iov, 1);
+	CHECK(item->iov[0].iov_base == block);
+	CHECK_INT(item->iov[0].iov_len, FZ_VNET_HDR_LEN + n);
+	CHECK_INT(item->len, FZ_VNET_HDR_LEN + n);
+	for (size_t i = 0; i < FZ_VNET_HDR_LEN; i++)
+		CHECK_INT(block[i], 0);
+	/* Without vnet headers there is nothing to write. */
+	memset(block, 0xff, FZ_VNET_HDR_LEN);
+	begin(FZ_COALESCE_HEADROOM);
+	CHECK(fz_coalesce_add(c, fz_span_of(block + FZ_VNET_HDR_LEN, n)));
+	CHECK_STR(shape(), "1");
+	CHECK(fz_coalesce_item(c, 0)->iov[0].iov_base == block + FZ_VNET_HDR_LEN);
+	CHECK_INT(block[0], 0xff);
+}
+
 /* Two packets of a flow, the second changed: are they merged? */
 typedef void change_fn(struct test_packet *t);
 

@@ -404,15 +404,25 @@ TEST(ring, does_what_the_data_plane_does_and_nothing_else)
 	CHECK_INT(r, 0);
 	uint8_t byte;
 	FZ_CLEANUP(fz_closep) int zero = open("/dev/zero", O_RDONLY | O_CLOEXEC);
-	io_uring_prep_read(io_uring_get_sqe(&ring), zero, &byte, 1, 0);
-	CHECK_INT(complete(&ring), 1);
-	io_uring_prep_openat(io_uring_get_sqe(&ring), AT_FDCWD, "/dev/zero", O_RDONLY, 0);
-	CHECK_INT(complete(&ring), -EACCES);
-	io_uring_prep_nop(io_uring_get_sqe(&ring));
-	CHECK_INT(complete(&ring), -EACCES);
+	CHECK_INT(io_uring_register_files(&ring, &zero, 1), 0);
 	struct io_uring_sqe *sqe = io_uring_get_sqe(&ring);
-	io_uring_prep_read(sqe, zero, &byte, 1, 0);
-	sqe->flags = IOSQE_ASYNC; /* nothing of ours is for a worker of the kernel */
+	io_uring_prep_read(sqe, 0, &byte, 1, 0);
+	sqe->flags = IOSQE_FIXED_FILE;
+	CHECK_INT(complete(&ring), 1);
+	io_uring_prep_read(io_uring_get_sqe(&ring), zero, &byte, 1, 0); /* a file of the process */
+	CHECK_INT(complete(&ring), -EACCES);
+	sqe = io_uring_get_sqe(&ring);
+	io_uring_prep_openat(sqe, AT_FDCWD, "/dev/zero", O_RDONLY, 0);
+	sqe->flags = IOSQE_FIXED_FILE;
+	CHECK_INT(complete(&ring), -EACCES);
+	sqe = io_uring_get_sqe(&ring);
+	io_uring_prep_nop(sqe);
+	sqe->flags = IOSQE_FIXED_FILE;
+	CHECK_INT(complete(&ring), -EACCES);
+	sqe = io_uring_get_sqe(&ring);
+	io_uring_prep_read(sqe, 0, &byte, 1, 0);
+	sqe->flags =
+		IOSQE_FIXED_FILE | IOSQE_ASYNC; /* nothing of ours is for a worker of the kernel */
 	CHECK_INT(complete(&ring), -EACCES);
 	CHECK_INT(io_uring_register_eventfd(&ring, zero), -EACCES);
 	io_uring_queue_exit(&ring);
