@@ -143,7 +143,7 @@ def parse():
     parser.add_argument("--round", type=int, help="only this one, counted from 1")
     parser.add_argument("--add", action="store_true", help="to what the file of --json has already")
     parser.add_argument("--mtu", type=int, default=1420)
-    parser.add_argument("--seconds", type=float, default=3, help="of each TCP run")
+    parser.add_argument("--seconds", type=int, default=3, help="of each TCP run")
     parser.add_argument("--udp-seconds", type=float, default=1, help="of each attempt at a rate")
     parser.add_argument("--steps", type=int, default=8, help="of the search for the highest rate; 0: only what gets through of too much")
     parser.add_argument("--quick", action="store_true", help="one short round, under two minutes")
@@ -156,7 +156,7 @@ def parse():
     options.alone = options.alone.split(",") if options.alone else None
     options.pings, options.peer_counts = 400, (1, 1000, 10000)
     if options.quick:
-        options.rounds, options.seconds, options.steps = 1, 0.8, min(options.steps, 1)
+        options.rounds, options.seconds, options.steps = 1, 1, min(options.steps, 1)
         options.pings, options.udp_seconds, options.peer_counts = 60, 0.3, (1, 1000)
         options.parts -= {"growth"}
     options.udp_load, options.wg_load = (os.path.join(options.bin, n) for n in ("udp_load", "wg_load"))

@@ -1,6 +1,7 @@
 """What is measured of a tunnel. Each function returns {name of a figure: number}; a Lab has the tunnel raised."""
 import contextlib
 import json
+import math
 import os
 import re
 import statistics
@@ -18,9 +19,10 @@ LADDER = (1.2e6, 6e5, 3e5)  # too much, and less of it: a source that takes a wh
 
 
 def tcp(lab, seconds, *args):
-    """Gbit/s received, and CPU seconds (user, system) per GB at both ends."""
+    """Gbit/s received, and CPU seconds (user, system) per GB at both ends. iperf3 knows whole seconds only, and 0 as for ever."""
+    seconds = max(1, math.ceil(seconds))
     before = lab.cpu_seconds()
-    out = json.loads(lab.on(0, "iperf3", "-c", INNER, "-J", "-t", str(seconds), *args, check=False))
+    out = json.loads(lab.on(0, "iperf3", "-c", INNER, "-J", "-t", str(seconds), *args, check=False, timeout=seconds + 20))
     after = lab.cpu_seconds()
     total = out.get("end", {}).get("sum_received")
     if not total:
@@ -95,7 +97,7 @@ def pings(lab, options):
     with served(lab):
         for name, args in (("up", ()), ("down", ("-R",))):
             n = options.pings // 2
-            client = lab.start(0, "iperf3", "-c", INNER, "-t", str(n * 0.011 + 1.5), *args)
+            client = lab.start(0, "iperf3", "-c", INNER, "-t", str(math.ceil(n * 0.011 + 1)), *args)
             time.sleep(0.4)
             found = round_trips(lab, n, 0.01)
             client.terminate()
