@@ -124,7 +124,7 @@ static const struct {
 static int complete(struct fzctl_run *run)
 {
 	int os_errno;
-	run->deadline = fz_time_add(fzipc_link_now(), FZ_MILLISECONDS(800));
+	run->deadline = fz_time_add(fzipc_link_now(), FZ_SECONDS(2));
 	size_t i = 0;
 	while (run->n_rest == 1 && i < FZ_ARRAY_LEN(live) &&
 		strcmp(run->rest[0], live[i].what) != 0)
