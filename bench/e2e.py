@@ -64,8 +64,8 @@ def parts_for(contestant, options):
     parts = [p for p in BOTH_ENDS if p in options.parts]
     if contestant["name"] not in (*GOALS_NEED, "wireguard-go") and not options.only:
         parts = [p for p in parts if p not in ("tcp_at_other_mtus", "per_packet")]
-    if options.quick and contestant["name"] == NULL:
-        parts = [p for p in parts if p not in ("pings", "per_packet")]
+    if options.quick and contestant["name"] != "ours" and not options.only:
+        parts = [p for p in parts if p != "per_packet" and (p != "pings" or contestant["name"] != NULL)]
     return parts
 
 
