@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/if_tun.h>
+#include <poll.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
@@ -11,6 +12,9 @@
 
 #include "base/fd.h"
 #include "offload/vnet.h"
+
+#define BUSY_TRIES 30
+#define BUSY_MS    10 /* between two of them */
 
 #ifndef TUNGETDEVNETNS
 #define TUNGETDEVNETNS _IO('T', 227)
@@ -58,6 +62,21 @@ static int query_index(struct fz_tun *t)
 	return 0;
 }
 
+/*
+ * What a killed process's ring had hold of is let go a moment after the process is gone (20 to 40 ms were seen): whoever
+ * follows it at once waits for that. Somebody else's device stays busy.
+ */
+static int attach(int fd, struct ifreq *ifr)
+{
+	for (int tries = 0;; tries++) {
+		if (ioctl(fd, TUNSETIFF, ifr) == 0)
+			return 0;
+		if (errno != EBUSY || tries == BUSY_TRIES)
+			return -errno;
+		(void)poll(NULL, 0, BUSY_MS);
+	}
+}
+
 int fz_tun_open(const char *name, struct fz_tun *ret_tun)
 {
 	if (!name_is_good(name))
@@ -68,9 +87,10 @@ int fz_tun_open(const char *name, struct fz_tun *ret_tun)
 	struct ifreq ifr = { .ifr_flags = IFF_TUN | IFF_NO_PI | IFF_VNET_HDR };
 	memcpy(ifr.ifr_name, name, strlen(name) + 1);
 	struct fz_tun t = { .fd = fd, .caps = FZ_COALESCE_VNET };
-	if (ioctl(fd, TUNSETIFF, &ifr) != 0) {
-		if (errno != EINVAL)
-			return -errno;
+	int r = attach(fd, &ifr);
+	if (r < 0) {
+		if (r != -EINVAL)
+			return r;
 		/* An old kernel without the virtio header, or a device of that name that is not a TUN. */
 		ifr.ifr_flags = IFF_TUN | IFF_NO_PI;
 		if (ioctl(fd, TUNSETIFF, &ifr) != 0)
@@ -80,7 +100,7 @@ int fz_tun_open(const char *name, struct fz_tun *ret_tun)
 	memcpy(t.name, ifr.ifr_name, IFNAMSIZ);
 	if (t.caps)
 		probe_offloads(&t);
-	int r = query_index(&t);
+	r = query_index(&t);
 	if (r < 0)
 		return r;
 	t.fd = fz_take_fd(&fd);
