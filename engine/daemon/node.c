@@ -188,6 +188,9 @@ int fz_node_new(const struct fz_node_params *params, struct fz_node_tunnel **ret
 	n->udp = no_sockets;
 	n->refresh_at = FZ_NEVER;
 	fz_list_init(&n->peers);
+	for (size_t i = 0; i < NODE_BUCKETS; i++)
+		fz_list_init(&n->buckets[i]);
+	fz_rng_fill(NULL, fz_span_of(&n->hash_key, sizeof(n->hash_key)));
 	int r = open_all(n);
 	if (r < 0) {
 		fz_node_free(n);

@@ -1,6 +1,7 @@
 /* What node*.c share; nobody else includes it. "lock" is the data plane's (fz_node_lock). */
 #pragma once
 
+#include "base/hash.h"
 #include "base/list.h"
 #include "daemon/node.h"
 #include "io/tun.h"
@@ -12,10 +13,11 @@
 /* Upstream gives up connections without a new session for 540 s; its own clients make one every 180 s. */
 #define NODE_REFRESH_AFTER FZ_SECONDS(180)
 #define NODE_NEWS_MAX      16'384
+#define NODE_BUCKETS       256 /* of connections, by id */
 
 struct fz_node_peer {
 	struct fz_node_tunnel *node;
-	struct fz_node in_peers;
+	struct fz_node in_peers, in_bucket;
 	char id[FZ_CONN_ID_LEN];
 	uint32_t
 		generation; /* of the connection under this handle: news of an older one are stale */
@@ -57,7 +59,8 @@ struct fz_node_tunnel {
 	/* with the lock */
 	struct wg_device *wg;
 	struct fz_paths *paths; /* NULL while stopped */
-	struct fz_list peers;
+	struct fz_list peers, buckets[NODE_BUCKETS];
+	struct fz_hash_key hash_key;
 	uint32_t n_peers, next_generation;
 	uint16_t port;
 	fz_time paths_at; /* when fz_paths_poll has something to do; 0: at once */

@@ -50,10 +50,15 @@ bool fz_node_relay_info(struct fz_node_tunnel *n, size_t i, struct fz_paths_rela
 
 /* ---- connections ---- */
 
+static struct fz_list *bucket_of(struct fz_node_tunnel *n, const char *id)
+{
+	return &n->buckets[fz_siphash(n->hash_key, fz_bytes_of(id, strlen(id))) % NODE_BUCKETS];
+}
+
 static struct fz_node_peer *find_maybe(struct fz_node_tunnel *n, const char *id)
 {
-	FZ_LIST_EACH(&n->peers, node) {
-		struct fz_node_peer *p = FZ_CONTAINER_OF(node, struct fz_node_peer, in_peers);
+	FZ_LIST_EACH(bucket_of(n, id), node) {
+		struct fz_node_peer *p = FZ_CONTAINER_OF(node, struct fz_node_peer, in_bucket);
 		if (strcmp(p->id, id) == 0)
 			return p;
 	}
@@ -76,6 +81,7 @@ void node_remove_peer(struct fz_node_peer *p)
 	if (p->conn)
 		fz_paths_remove(p->node->paths, p->conn);
 	fz_list_remove(&p->in_peers);
+	fz_list_remove(&p->in_bucket);
 	p->node->n_peers--;
 	free(p);
 }
@@ -90,6 +96,7 @@ static struct fz_node_peer *make_handle(struct fz_node_tunnel *n, const char *id
 	p->refresh_at = FZ_NEVER;
 	p->has_failed = true; /* until there is something under it */
 	fz_list_push_back(&n->peers, &p->in_peers);
+	fz_list_push_back(bucket_of(n, p->id), &p->in_bucket);
 	n->n_peers++;
 	return p;
 }

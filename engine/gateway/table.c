@@ -98,6 +98,7 @@ struct gw_table *gw_table_new(struct fz_hash_key key)
 	if (!g)
 		return NULL;
 	g->key = key;
+	g->look_at = UINT64_MAX;
 	fz_list_init(&g->all);
 	fz_list_init(&g->events);
 	if (make_buckets(g, BUCKETS_FIRST) < 0) {
@@ -272,6 +273,13 @@ static int put_grant(struct gw_client *c, const struct gw_table_grant *from)
 	return 0;
 }
 
+/* Kept while grants come, so that a thousand clients do not have all grants looked through a thousand times. */
+static void expect(struct gw_table *g, uint64_t expires_at)
+{
+	if (expires_at != 0 && expires_at < g->look_at)
+		g->look_at = expires_at;
+}
+
 int gw_table_authorize(
 	struct gw_table *g, const struct gw_table_grant *grant, struct gw_client **ret_client)
 {
@@ -296,6 +304,7 @@ int gw_table_authorize(
 	}
 	if (fz_node_is_linked(&c->in_events) && !c->has_left)
 		fz_list_remove(&c->in_events);
+	expect(g, grant->expires_at);
 	*ret_client = c;
 	return 0;
 }
@@ -333,6 +342,7 @@ int gw_table_update(struct gw_table *g, const char *resource, const struct gw_fi
 
 void gw_table_init_begin(struct gw_table *g)
 {
+	g->look_at = UINT64_MAX;
 	FZ_LIST_EACH(&g->all, node) {
 		struct gw_client *c = FZ_CONTAINER_OF(node, struct gw_client, in_all);
 		for (uint32_t i = 0; i < c->n_grants; i++)
@@ -349,6 +359,7 @@ void gw_table_init_keep(
 		return;
 	grant->is_kept = true;
 	grant->expires_at = expires_at;
+	expect(g, expires_at);
 }
 
 void gw_table_init_end(struct gw_table *g)
@@ -365,26 +376,24 @@ void gw_table_init_end(struct gw_table *g)
 
 void gw_table_poll(struct gw_table *g, uint64_t now_unix)
 {
+	if (now_unix < g->look_at)
+		return;
+	g->look_at = UINT64_MAX;
 	FZ_LIST_EACH(&g->all, node) {
 		struct gw_client *c = FZ_CONTAINER_OF(node, struct gw_client, in_all);
 		for (uint32_t i = c->n_grants; i > 0; i--) {
 			struct grant *grant = &c->grants[i - 1];
 			if (grant->expires_at != 0 && grant->expires_at <= now_unix)
 				drop_grant(g, c, grant);
+			else
+				expect(g, grant->expires_at);
 		}
 	}
 }
 
 uint64_t gw_table_deadline(const struct gw_table *g)
 {
-	uint64_t next = UINT64_MAX;
-	FZ_LIST_EACH(&g->all, node) {
-		const struct gw_client *c = FZ_CONTAINER_OF(node, struct gw_client, in_all);
-		for (uint32_t i = 0; i < c->n_grants; i++)
-			if (c->grants[i].expires_at != 0 && c->grants[i].expires_at < next)
-				next = c->grants[i].expires_at;
-	}
-	return next;
+	return g->look_at;
 }
 
 bool gw_table_take_event(struct gw_table *g, struct gw_table_event *ret_event)

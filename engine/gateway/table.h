@@ -99,7 +99,7 @@ void gw_table_write_goodbye(uint8_t ret_packet[static GW_GOODBYE_LEN]);
 
 /* Ends what has expired. */
 void gw_table_poll(struct gw_table *g, uint64_t now_unix) FZ_NONNULL(1);
-/* Unix seconds of the next expiry; UINT64_MAX: none. */
+/* Unix seconds at which to poll: not after the next expiry, at times before it. UINT64_MAX: nothing expires. */
 uint64_t gw_table_deadline(const struct gw_table *g) FZ_NONNULL(1);
 
 enum gw_table_event_kind {

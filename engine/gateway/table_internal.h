@@ -30,6 +30,7 @@ struct gw_table {
 	struct fz_ip v4, v6;
 	struct fz_list all, events;
 	uint32_t n_clients, n_buckets;
+	uint64_t look_at; /* no grant ends before; UINT64_MAX: none ends */
 	struct gw_client **by_id, **by_v4, **by_v6;
 	uint64_t counts[GW_TABLE_VERDICT_COUNT_];
 };

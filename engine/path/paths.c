@@ -32,6 +32,8 @@ struct fz_paths *fz_paths_new(const struct fz_paths_params *params)
 	p->random(p->user, fz_span_of(&p->tag_mask, sizeof(p->tag_mask)));
 	for (size_t i = 0; i < PATHS_BUCKETS; i++)
 		fz_list_init(&p->buckets[i]);
+	for (size_t i = 0; i < PATHS_ID_BUCKETS; i++)
+		fz_list_init(&p->ids[i]);
 	fz_list_init(&p->dirty);
 	return p;
 }
@@ -90,6 +92,11 @@ static struct fz_list *bucket_of(struct fz_paths *p, struct fz_bytes ufrag)
 	return &p->buckets[fz_siphash(p->hash_key, ufrag) % PATHS_BUCKETS];
 }
 
+static size_t id_bucket(const struct fz_paths *p, const char *id)
+{
+	return fz_siphash(p->hash_key, fz_bytes_of(id, strlen(id))) % PATHS_ID_BUCKETS;
+}
+
 static bool slot_reserve(struct fz_paths *p, uint32_t *ret_slot)
 {
 	for (uint32_t i = 0; p->n_conns < p->n_slots && i < p->n_slots; i++) {
@@ -144,6 +151,7 @@ static int create(struct fz_paths *p, const struct fz_conn_params *params, fz_ti
 		free(c);
 		return -ENOMEM;
 	}
+	fz_list_push_back(&p->ids[id_bucket(p, c->id)], &c->in_ids);
 	p->slots[slot] = c;
 	p->n_conns++;
 	*ret_conn = c;
@@ -174,6 +182,7 @@ int fz_paths_upsert(struct fz_paths *p, const struct fz_conn_params *params, fz_
 		p->slots[c->slot] = NULL;
 		p->dues[c->slot] = FZ_NEVER;
 		p->n_conns--;
+		fz_list_remove(&c->in_ids);
 		free(c);
 		return -ENOMEM;
 	}
@@ -183,9 +192,10 @@ int fz_paths_upsert(struct fz_paths *p, const struct fz_conn_params *params, fz_
 
 struct fz_conn *fz_paths_find_maybe(const struct fz_paths *p, const char *id)
 {
-	for (uint32_t i = 0; i < p->n_slots; i++) {
-		if (p->slots[i] && strcmp(p->slots[i]->id, id) == 0)
-			return p->slots[i];
+	FZ_LIST_EACH(&p->ids[id_bucket(p, id)], node) {
+		struct fz_conn *c = FZ_CONTAINER_OF(node, struct fz_conn, in_ids);
+		if (strcmp(c->id, id) == 0)
+			return c;
 	}
 	return NULL;
 }
@@ -197,6 +207,7 @@ void fz_paths_remove(struct fz_paths *p, struct fz_conn *c)
 	p->dues[c->slot] = FZ_NEVER;
 	p->n_conns--;
 	fz_list_remove(&c->in_bucket);
+	fz_list_remove(&c->in_ids);
 	conn_stop(c);
 	free(c);
 }

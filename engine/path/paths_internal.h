@@ -7,6 +7,7 @@
 
 #define PATHS_REPLIES_MAX 64
 #define PATHS_BUCKETS     1024 /* of connections, by our ufrag */
+#define PATHS_ID_BUCKETS  256
 
 struct paths_relay {
 	char id[FZ_CONN_ID_LEN];
@@ -26,7 +27,7 @@ struct fz_conn {
 	struct fz_paths *paths;
 	uint32_t slot;
 	struct fz_node dirty; /* linked while there are events to take */
-	struct fz_node in_bucket;
+	struct fz_node in_bucket, in_ids;
 	char id[FZ_CONN_ID_LEN];
 	char ufrag[FZ_ICE_UFRAG_MAX];
 	uint8_t identity[32]; /* digest of what must not change for the connection to be kept */
@@ -61,7 +62,7 @@ struct fz_paths {
 	fz_time *
 		dues; /* of each slot, side by side: looked through whenever anything happened. FZ_NEVER if free */
 	struct fz_hash_key hash_key;
-	struct fz_list buckets[PATHS_BUCKETS];
+	struct fz_list buckets[PATHS_BUCKETS], ids[PATHS_ID_BUCKETS];
 	struct fz_list dirty;
 	struct paths_relay *relays[FZ_PATHS_RELAYS_MAX]; /* dense */
 	size_t n_relays;

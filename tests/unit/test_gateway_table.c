@@ -370,6 +370,33 @@ TEST(gateway_table, grants_end_at_their_second)
 	gw_table_free(t);
 }
 
+TEST(gateway_table, a_grant_that_was_prolonged_ends_later_and_others_in_their_turn)
+{
+	struct gw_table *t = make();
+	struct gw_client *c = NULL;
+	struct gw_table_event e;
+	struct gw_table_grant g = grant_of(A, "r1");
+	g.type = GW_RESOURCE_CIDR;
+	g.prefix = prefix("10.9.0.0/24");
+	g.expires_at = 1000;
+	CHECK_INT(gw_table_authorize(t, &g, &c), 0);
+	g.expires_at = 3000;
+	CHECK_INT(gw_table_authorize(t, &g, &c), 0);
+	g.resource = "r2";
+	g.expires_at = 2000;
+	CHECK_INT(gw_table_authorize(t, &g, &c), 0);
+	CHECK(gw_table_deadline(t) <= 2000);
+	gw_table_poll(t, 1000);
+	CHECK_UINT(gw_table_n_grants(t), 2);
+	CHECK_UINT(gw_table_deadline(t), 2000);
+	gw_table_poll(t, 2000);
+	CHECK_UINT(gw_table_n_grants(t), 1);
+	CHECK_UINT(gw_table_deadline(t), 3000);
+	gw_table_poll(t, 3000);
+	CHECK(gw_table_take_event(t, &e) && e.client == c);
+	gw_table_free(t);
+}
+
 TEST(gateway_table, an_init_revokes_what_it_does_not_name_and_moves_expiries)
 {
 	struct gw_table *t = make();

@@ -544,8 +544,13 @@ TEST(paths, a_thousand_connections_are_made_and_removed_and_the_limit_holds)
 		snprintf(id, sizeof(id), "g%u", i);
 		c = fz_paths_find_maybe(paths, id);
 		CHECK(c);
+		CHECK_STR(fz_conn_id(c), id);
 		fz_paths_remove(paths, c);
+		CHECK(!fz_paths_find_maybe(paths, id));
 	}
+	c = fz_paths_find_maybe(paths, "g999");
+	CHECK(c);
+	CHECK_STR(fz_conn_id(c), "g999");
 	CHECK_UINT(fz_paths_n_conns(paths), 500);
 	CHECK_INT(upsert("more", true, public_key, &c), FZ_PATHS_CREATED);
 	fz_paths_free(paths);
