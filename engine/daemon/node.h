@@ -61,7 +61,10 @@ struct fz_node_hooks {
 	 */
 	enum fz_node_outbound (*outbound)(void *user, struct fz_now now, struct fz_bytes inner,
 		struct fz_span out, struct fz_node_peer **ret_peer, size_t *ret_len);
-	/* A packet from a peer: decrypted, a valid IP header, nothing else checked (there are no allowed-IPs). */
+	/*
+	 * A packet from a peer: decrypted, a valid IP header, nothing else checked (there are no allowed-IPs). DELIVER also
+	 * counts for those right behind it with the same addresses, protocol (TCP, UDP) and ports: they are not shown.
+	 */
 	enum fz_node_inbound (*inbound)(void *user, struct fz_now now, struct fz_node_peer *peer,
 		struct fz_bytes inner, struct fz_span out, size_t *ret_len);
 };

@@ -272,6 +272,7 @@ static void filter_hook(void *user, struct fz_now now, struct wg_rx_train *t)
 {
 	struct fz_node_tunnel *n = user;
 	const struct wg_peer *last = NULL;
+	struct fz_bytes delivered = fz_bytes_of(NULL, 0); /* the one before, of `last` */
 	for (uint16_t i = 0; i < t->n; i++) {
 		if (!t->owner[i] || t->inner[i].n == 0)
 			continue;
@@ -280,11 +281,18 @@ static void filter_hook(void *user, struct fz_now now, struct wg_rx_train *t)
 			t->inner[i].n = 0;
 			continue;
 		}
-		if (t->owner[i] != last)
+		if (t->owner[i] != last) {
 			note_packet(p, now.at);
+			delivered = fz_bytes_of(NULL, 0);
+		}
 		last = t->owner[i];
 		n->rx_bytes += t->inner[i].n;
-		if (!is_kept(n, now, p, fz_span_bytes(t->inner[i])))
+		struct fz_bytes inner = fz_span_bytes(t->inner[i]);
+		if (node_is_same_flow(delivered, inner))
+			continue;
+		bool keeps = is_kept(n, now, p, inner);
+		delivered = keeps ? inner : fz_bytes_of(NULL, 0);
+		if (!keeps)
 			t->inner[i].n = 0;
 	}
 }

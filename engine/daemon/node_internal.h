@@ -87,6 +87,9 @@ void node_tell(struct fz_node_tunnel *n, enum node_news_kind kind, const struct 
 /* node_peer.c; with the lock. */
 void node_remove_peer(struct fz_node_peer *p) FZ_NONNULL(1);
 
+/* node_flow.c: of one TCP or UDP flow, so that any verdict on one is the verdict on the other; false for fragments and options. */
+bool node_is_same_flow(struct fz_bytes a, struct fz_bytes b) FZ_MUST_CHECK;
+
 /* node_host.c: addresses of this host that remotes may reach, at most `cap`; returns how many. */
 size_t node_host_addresses(const char *except, uint16_t port, struct fz_addr *ret, size_t cap)
 	FZ_NONNULL(1, 3);
