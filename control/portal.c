@@ -605,6 +605,9 @@ static bool tell(bool *flag, enum fzp_action_kind kind, struct fzp_action *ret)
 void fzp_portal_poll(struct fzp_portal *p, struct fz_now now, struct fzp_action *ret_action)
 {
 	*ret_action = (struct fzp_action){ .kind = FZP_ACTION_NONE };
+	json_decref(
+		p->current); /* the caller is done with it; one with ten thousand Resources is large */
+	p->current = NULL;
 	run_timers(p, now);
 	/* Bytes may have ended the connection: look at them before telling, hang up before dialling again. */
 	if (!p->tell_hang_up && !p->tell_up && next_message(p, now, ret_action))

@@ -5,6 +5,7 @@
 #include "control/io/link.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,6 +20,7 @@
 #define READ_SIZE      16'384
 #define READS_A_TURN   64
 #define ACTIONS_A_TURN 4096
+#define GIVE_BACK      (1u << 20) /* bytes received, after which freed memory goes back to the system */
 
 struct fzp_link {
 	sd_event *event;
@@ -36,6 +38,7 @@ struct fzp_link {
 	struct fzp_conn *conn;
 	sd_event_source *io, *timer, *defer;
 	bool is_pumping, again;
+	size_t n_received; /* since memory was given back */
 	enum fzp_portal_state told;
 	fz_time retry_at;
 	char detail[FZP_DETAIL_MAX];
@@ -113,6 +116,7 @@ static void read_some(struct fzp_link *l)
 			broken(l);
 			return;
 		}
+		l->n_received += (size_t)n;
 		fzp_portal_received(l->portal, fz_bytes_of(l->buf, (size_t)n), fzp_now());
 		pump(l);
 	}
@@ -285,6 +289,17 @@ static void set_timer(struct fzp_link *l, fz_time at)
 		fz_log(FZ_LOG_ERR, "portal-timer", "failed=1");
 }
 
+/* What parsing a large message took lies between what is kept of it: the allocator would hold it for ever. */
+static void give_back(struct fzp_link *l)
+{
+	if (l->n_received < GIVE_BACK)
+		return;
+	l->n_received = 0;
+#ifdef __GLIBC__
+	(void)malloc_trim(0);
+#endif
+}
+
 static void pump(struct fzp_link *l)
 {
 	if (l->is_pumping) {
@@ -299,6 +314,8 @@ static void pump(struct fzp_link *l)
 		l->again |= move_bytes(l);
 	} while (l->again && done);
 	tell_state(l);
+	if (done)
+		give_back(l);
 	l->is_pumping = false;
 	set_timer(l, done ? fzp_portal_deadline(l->portal) : (fz_time){ 0 });
 }

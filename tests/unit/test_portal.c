@@ -191,6 +191,28 @@ TEST(portal, joins_and_hands_out_pushes_while_unknown_frames_are_skipped)
 	fzp_portal_free(f.p);
 }
 
+TEST(portal, a_message_is_let_go_with_the_next_question)
+{
+	static struct fake f;
+	make(&f);
+	join(&f);
+	static const char text[] =
+		"{\"topic\":\"client\",\"event\":\"a\",\"payload\":{},\"ref\":null}";
+	uint8_t frame[2 + sizeof(text)] = { 0x81, sizeof(text) - 1 };
+	memcpy(frame + 2, text, sizeof(text) - 1);
+	fzp_portal_received(f.p, fz_bytes_of(frame, 1 + sizeof(text)), f.now);
+	struct fzp_action message, none;
+	fzp_portal_poll(f.p, f.now, &message);
+	CHECK_INT(message.kind, FZP_ACTION_MESSAGE);
+	json_t *payload = json_incref(fz_unconst(message.frame.payload));
+	CHECK_UINT(payload->refcount, 2);
+	fzp_portal_poll(f.p, f.now, &none);
+	CHECK_INT(none.kind, FZP_ACTION_NONE);
+	CHECK_UINT(payload->refcount, 1);
+	json_decref(payload);
+	fzp_portal_free(f.p);
+}
+
 TEST(portal, two_frames_in_one_read_are_both_handed_out_in_order)
 {
 	static struct fake f;
