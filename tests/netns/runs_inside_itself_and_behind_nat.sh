@@ -100,37 +100,57 @@ unreachable() {
 	knows a b
 	at a ping -n -c 1 -W 2 10.9.0.2 >"$WORK/ping"
 	cat "$WORK/ping"
-	grep -q 'Destination Host Unreachable' "$WORK/ping"
+	grep -qE '^From 10\.9\.0\.2 icmp_seq=1 Destination Host Unreachable$' "$WORK/ping" || return 1
+	at a ping -n -c 1 -W 2 fd09::2 >"$WORK/ping"
+	cat "$WORK/ping"
+	grep -qE '^From fd09::2 icmp_seq=1 Destination unreachable: Address unreachable$' "$WORK/ping"
 }
 
 unreachable_through_nat() { # 19 in full: b forwards for a, and its device takes nobody's packets for 10.77.0.1
 	spaces a b
 	wired a b
-	at b sysctl -qw net.ipv4.ip_forward=1
+	at b sysctl -qw net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1
 	check "19: a device starts" start b
 	identity b
 	at b ip route add 10.77.0.0/16 dev "$(dev b)"
 	at a ip route add 10.77.0.0/16 via 192.0.2.2
+	at b ip -6 route add fd77::/16 dev "$(dev b)"
+	at a ip -6 route add fd77::/16 via 2001:db8::2
 	at b nft -f - <<'NFT'
-table ip nat {
+table inet nat {
 	chain post {
 		type nat hook postrouting priority 100
 		ip saddr 192.0.2.1 masquerade
+		ip6 saddr 2001:db8::1 masquerade
 	}
 }
 NFT
-	told() { # the source of what comes back is the far address as a wrote it, from the router's side
-		at a ping -n -c 2 -i 0.3 -W 2 10.77.0.1 >"$WORK/ping"
+	told() { # ADDRESS WORDS: what comes back has the far address itself as its source
+		at a ping -n -c 2 -i 0.3 -W 2 "$1" >"$WORK/ping"
 		cat "$WORK/ping"
-		grep -q 'From .* Destination Host Unreachable' "$WORK/ping"
+		grep -qE "^From $1:? icmp_seq=[0-9]+ $2\$" "$WORK/ping"
 	}
-	check "19: whom no peer takes is told unreachable through NAT" within 10 told
+	check "19: whom no peer takes is told unreachable through NAT" within 10 told 10.77.0.1 'Destination Host Unreachable'
+	check "19: over IPv6 as well" within 10 told fd77::1 'Destination unreachable: Address unreachable'
 	finish
 }
 
 by_marks() { # 16, 18: the outer packets follow the mark, everything else the tunnel
 	check "16: two devices start" pair ours ours
 	check "16: they speak" within 10 pings4 a b
+	# A socket bound to the device; and the same when a mark in the OUTPUT chain has the packet routed anew.
+	check "16: a socket bound to the device" pings a b -I "$(dev a)"
+	at a nft -f - <<'NFT'
+table inet mangle {
+	chain out {
+		type route hook output priority mangle
+		meta mark set 1
+	}
+}
+NFT
+	check "16: with a mark that reroutes" pings a b
+	check "16: with such a mark, bound to the device" pings a b -I "$(dev a)"
+	at a nft delete table inet mangle
 	wgset a fwmark 51820
 	at a ip rule add fwmark 51820 blackhole priority 10
 	check "16: a rule on the mark takes the packets away" not pings4 a b
