@@ -14,6 +14,8 @@
 #include "wgdev/netlink.h"
 
 #define PEERS_PER_LOCK 64
+#define RTMGRP_IPV6_RULE                                                                           \
+	(1u << (RTNLGRP_IPV6_RULE - 1)) /* headers have such a name for IPv4 only */
 
 struct wgdev_routes {
 	struct fz_plane *plane;
@@ -46,7 +48,7 @@ int wgdev_routes_new(
 	r->device = device;
 	r->events_fd =
 		wgdev_netlink_open(RTMGRP_IPV4_ROUTE | RTMGRP_IPV6_ROUTE | RTMGRP_IPV4_IFADDR |
-					   RTMGRP_IPV6_IFADDR | RTMGRP_IPV4_RULE,
+					   RTMGRP_IPV6_IFADDR | RTMGRP_IPV4_RULE | RTMGRP_IPV6_RULE,
 			SOCK_NONBLOCK);
 	r->netlink.fd = wgdev_netlink_open(0, 0);
 	int bad = r->events_fd < 0 ? r->events_fd : r->netlink.fd < 0 ? r->netlink.fd : 0;

@@ -49,6 +49,26 @@ pings4 a b >/dev/null
 before=$(count)
 check "23: over the better route of another" within 15 pings4 a b
 check "23: indeed over that" test "$(count)" -gt "$before"
+# The same by a rule, which changes no route
+at a ip address add 2001:db8:3::1/64 dev second nodad
+at b ip address add 2001:db8:3::2/64 dev second nodad
+at b ip address add 198.51.100.3/32 dev lo
+at b ip address add 2001:db8:77::3/128 dev lo
+at b ip -6 route add default via 2001:db8::21
+for family in 4 6; do
+	if [[ $family == 4 ]]; then far=198.51.100.3 first=192.0.2.2 second=203.0.113.2 to=198.51.100.3:${LISTEN[b]}; else
+		far=2001:db8:77::3 first=2001:db8::2 second=2001:db8:3::2 to=[2001:db8:77::3]:${LISTEN[b]}
+	fi
+	at a ip "-$family" route add "$far" via "$first"
+	at a ip "-$family" route add "$far" via "$second" table 99
+	wgset a peer "${PUB[b]}" endpoint "$to"
+	check "23: IPv$family without a rule over the first link" within 15 pings4 a b
+	before=$(count)
+	check "23: IPv$family and over that alone" eval 'pings4 a b && [[ $(count) -le $((before + 3)) ]]'
+	at a ip "-$family" rule add to "$far" table 99
+	over_second() { before=$(count) && pings4 a b && [[ $(count) -ge $((before + 3)) ]]; }
+	check "23: IPv$family with a rule over the second" within 10 over_second
+done
 check "a ends in order" stop a
 check "b ends in order" stop b
 finish
