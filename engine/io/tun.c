@@ -11,6 +11,8 @@
 #include <unistd.h>
 
 #include "base/fd.h"
+#include "base/log.h"
+#include "io/release.h"
 #include "offload/vnet.h"
 
 #define BUSY_TRIES 30
@@ -27,6 +29,9 @@ static bool name_is_good(const char *name)
 	       strcmp(name, "..") != 0;
 }
 
+/* With ECN: else the kernel would cut a super-packet that is marked before we see it. */
+#define TCP (FZ_TUN_CSUM | FZ_TUN_TSO4 | FZ_TUN_TSO6 | FZ_TUN_TSO_ECN)
+
 /* Each step down gives up what some kernel lacks: USO came with 6.2, and an unknown bit fails the whole call. */
 static void probe_offloads(struct fz_tun *t)
 {
@@ -34,18 +39,26 @@ static void probe_offloads(struct fz_tun *t)
 		unsigned long bits;
 		unsigned caps;
 	} steps[] = {
-		{ FZ_TUN_CSUM | FZ_TUN_TSO4 | FZ_TUN_TSO6 | FZ_TUN_USO4 | FZ_TUN_USO6,
-			FZ_COALESCE_ALL },
-		{ FZ_TUN_CSUM | FZ_TUN_TSO4 | FZ_TUN_TSO6,
-			FZ_COALESCE_VNET | FZ_COALESCE_TCP4 | FZ_COALESCE_TCP6 },
+		{ TCP | FZ_TUN_USO4 | FZ_TUN_USO6, FZ_COALESCE_ALL },
+		{ TCP, FZ_COALESCE_VNET | FZ_COALESCE_TCP4 | FZ_COALESCE_TCP6 },
 		{ 0, FZ_COALESCE_VNET },
 	};
 
 	for (size_t i = 0; i < FZ_ARRAY_LEN(steps); i++) {
 		if (ioctl(t->fd, TUNSETOFFLOAD, steps[i].bits) == 0) {
 			t->caps = steps[i].caps;
-			return;
+			break;
 		}
+	}
+	/* What is read may be merged all the same. */
+	char release[FZ_RELEASE_LEN];
+	fz_release_read(release);
+	if ((t->caps & FZ_COALESCE_USO) && !fz_tun_uso_is_trusted(release)) {
+		t->caps &= ~(unsigned)FZ_COALESCE_USO;
+		fz_log(FZ_LOG_INFO, "tun-uso-off",
+			"release=%s cause=\"it loses UDP super-packets on their way to a VXLAN\" "
+			"fixed-in=6.8.5",
+			release);
 	}
 }
 

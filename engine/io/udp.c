@@ -9,6 +9,8 @@
 
 #include "base/endian.h"
 #include "base/fd.h"
+#include "base/log.h"
+#include "io/release.h"
 
 #ifndef UDP_SEGMENT
 #define UDP_SEGMENT 103
@@ -90,6 +92,14 @@ static void probe_offloads(struct fz_udp *u)
 	int fd = u->v4 >= 0 ? u->v4 : u->v6, value;
 	socklen_t len = sizeof(value);
 	u->has_gso = getsockopt(fd, SOL_UDP, UDP_SEGMENT, &value, &len) == 0;
+	char release[FZ_RELEASE_LEN];
+	fz_release_read(release);
+	if (u->has_gso && !fz_udp_gso_is_trusted(release)) {
+		u->has_gso = false;
+		fz_log(FZ_LOG_WARNING, "udp-gso-off",
+			"release=%s cause=\"it mangles trains on some drivers\" fixed-in=7.1.5",
+			release);
+	}
 	/* Kernels that cannot read the option back (before 5.12) have a GRO that is not to be trusted. */
 	len = sizeof(value);
 	u->has_gro = getsockopt(fd, SOL_UDP, UDP_GRO, &value, &len) == 0;

@@ -75,7 +75,7 @@ static int enter_side(unsigned host, bool *ret_has_uso)
 	struct ifreq r = { .ifr_flags = (short)(IFF_TUN | IFF_NO_PI | IFF_VNET_HDR) };
 	snprintf(r.ifr_name, sizeof(r.ifr_name), "side%u", host);
 	CHECK_INT(ioctl(fd, TUNSETIFF, &r), 0);
-	unsigned long tcp = FZ_TUN_CSUM | FZ_TUN_TSO4 | FZ_TUN_TSO6;
+	unsigned long tcp = FZ_TUN_CSUM | FZ_TUN_TSO4 | FZ_TUN_TSO6 | FZ_TUN_TSO_ECN;
 	*ret_has_uso = ioctl(fd, TUNSETOFFLOAD, tcp | FZ_TUN_USO4 | FZ_TUN_USO6) == 0;
 	if (!*ret_has_uso)
 		CHECK_INT(ioctl(fd, TUNSETOFFLOAD, tcp), 0);

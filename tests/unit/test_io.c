@@ -1,6 +1,8 @@
 /* Sockets, devices and both backends, on loopback and a TUN of the test's own network namespace. */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/ethtool.h>
+#include <linux/sockios.h>
 #include <net/if.h>
 #include <netinet/in.h>
 #include <sched.h>
@@ -12,12 +14,14 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/alloc.h"
 #include "base/endian.h"
 #include "base/fd.h"
 #include "base/log.h"
 #include "io/backend.h"
 #include "io/clock.h"
 #include "io/plane.h"
+#include "io/release.h"
 #include "io/ring.h"
 #include "offload/vnet.h"
 #include "support/test.h"
@@ -539,6 +543,100 @@ TEST(tun, an_inherited_device_is_taken_as_it_is)
 	CHECK_INT(fz_tun_mtu(&a, &mtu), 0);
 	CHECK_UINT(mtu, 1280);
 	close(a.fd);
+}
+
+static void ethtool(const char *link, void *request)
+{
+	FZ_CLEANUP(fz_closep) int s = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	struct ifreq ifr = { .ifr_data = request };
+	snprintf(ifr.ifr_name, sizeof(ifr.ifr_name), "%s", link);
+	CHECK_INT(ioctl(s, SIOCETHTOOL, &ifr), 0);
+}
+
+/* Is that offload on? By the name ethtool(8) shows. */
+static bool has_feature(const char *link, const char *name)
+{
+	union {
+		struct ethtool_sset_info info;
+		uint32_t words[5];
+	} count = { .info = { .cmd = ETHTOOL_GSSET_INFO, .sset_mask = 1u << ETH_SS_FEATURES } };
+
+	ethtool(link, &count);
+	uint32_t n = count.words[4], n_blocks = (n + 31) / 32;
+	FZ_CLEANUP(fz_freep)
+	struct ethtool_gstrings *names = calloc(1, sizeof(*names) + (size_t)n * ETH_GSTRING_LEN);
+	FZ_CLEANUP(fz_freep)
+	struct ethtool_gfeatures *on =
+		calloc(1, sizeof(*on) + n_blocks * sizeof(struct ethtool_get_features_block));
+	names->cmd = ETHTOOL_GSTRINGS;
+	names->string_set = ETH_SS_FEATURES;
+	names->len = n;
+	ethtool(link, names);
+	on->cmd = ETHTOOL_GFEATURES;
+	on->size = n_blocks;
+	ethtool(link, on);
+	for (uint32_t i = 0; i < n; i++) {
+		const char *at = (const char *)names->data + (size_t)i * ETH_GSTRING_LEN;
+		if (strncmp(at, name, ETH_GSTRING_LEN) == 0)
+			return on->features[i / 32].active >> i % 32 & 1;
+	}
+	TEST_FAIL("there is no offload called %s", name);
+	return false;
+}
+
+TEST(tun, is_given_super_packets_with_congestion_marks_too)
+{
+	enter_netns();
+	struct fz_tun t;
+	CHECK_INT(fz_tun_open("marked", &t), 0);
+	CHECK((t.caps & (FZ_COALESCE_TCP4 | FZ_COALESCE_TCP6)) != 0);
+	CHECK(has_feature("marked", "tx-tcp-segmentation"));
+	CHECK(has_feature("marked", "tx-tcp-ecn-segmentation"));
+	close(t.fd);
+}
+
+/* ---- what a release is known for ---- */
+
+TEST(release, gso_is_off_where_it_mangles_trains)
+{
+	static const struct {
+		const char *release;
+		bool gso, uso;
+	} cases[] = {
+		{ "6.1.0-37-amd64", true, false },
+		{ "6.8.0-45-generic", true, false },
+		{ "6.8.4", true, false },
+		{ "6.8.5", true, true },
+		{ "6.8.12", true, true },
+		{ "6.17.0-8-generic", true, true },
+		{ "6.18.44-fc-v669", true, true },
+		{ "7.0.0-rc1", false, true },
+		{ "7.0", false, true },
+		{ "7.0.9-arch1-1", false, true },
+		{ "7.1.4", false, true },
+		{ "7.1.4+deb14-amd64", false, true },
+		{ "7.1.5", true, true },
+		{ "7.1.40", true, true },
+		{ "7.2.0", true, true },
+		{ "10.0.0", true, true },
+		{ "", true, true },
+		{ "seven", true, true },
+		{ "7", true, true },
+		{ "99999999999999999999.1.2", true, true },
+	};
+
+	for (size_t i = 0; i < FZ_ARRAY_LEN(cases); i++) {
+		CHECK_INT(fz_udp_gso_is_trusted(cases[i].release), cases[i].gso);
+		CHECK_INT(fz_tun_uso_is_trusted(cases[i].release), cases[i].uso);
+	}
+}
+
+TEST(release, of_the_running_kernel_begins_with_its_numbers)
+{
+	char release[FZ_RELEASE_LEN];
+	fz_release_read(release);
+	CHECK(release[0] >= '0' && release[0] <= '9');
+	CHECK(strchr(release, '.') != NULL);
 }
 
 /* ---- choosing ---- */
