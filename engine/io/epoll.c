@@ -1,5 +1,5 @@
 /*
- * The epoll backend: writev and sendmsg for what goes out, recvmmsg and read for what comes in, epoll_wait only when a turn found
+ * The epoll backend: writev and sendmmsg for what goes out, recvmmsg and read for what comes in, epoll_wait only when a turn found
  * nothing. Level-triggered; a descriptor is read without asking epoll for as long as the last read found something.
  */
 #include <errno.h>
@@ -23,7 +23,7 @@ struct fz_backend {
 	uint32_t frames_wanted;
 	struct fz_io_counters counters;
 	struct fz_udp_message in[FZ_IO_DATAGRAMS], out[FZ_IO_SENDS];
-	struct mmsghdr in_hdrs[FZ_IO_DATAGRAMS];
+	struct mmsghdr in_hdrs[FZ_IO_DATAGRAMS], out_hdrs[FZ_IO_SENDS];
 };
 
 static void epoll_free(struct fz_backend *b)
@@ -96,6 +96,31 @@ static void epoll_set_udp(struct fz_backend *b, const struct fz_udp *udp)
 
 /* ---- out ---- */
 
+static int prepare_send(struct fz_backend *b, const struct fz_io_turn *t, uint32_t i)
+{
+	const struct fz_io_send *s = &t->sends[i];
+	int fd = fz_udp_prepare_send(&b->out[i], &b->udp, &s->to, s->tos, s->data, s->segment);
+	b->out_hdrs[i].msg_hdr = b->out[i].hdr;
+	return fd;
+}
+
+/* All that follow each other to one socket. The call ends before a message that is refused; its error is what the next one says. */
+static void send_run(
+	struct fz_backend *b, struct fz_io_turn *t, int fd, uint32_t first, uint32_t end)
+{
+	for (uint32_t i = first; i < end;) {
+		int n = -1;
+		if (fd >= 0) {
+			n = sendmmsg(fd, b->out_hdrs + i, end - i, MSG_DONTWAIT | MSG_NOSIGNAL);
+			b->counters.system_calls++;
+		}
+		if (n <= 0)
+			t->sends[i++].result = fd < 0 ? -ENETUNREACH : -errno;
+		for (int k = 0; k < n; k++, i++)
+			t->sends[i].result = (int)b->out_hdrs[i].msg_len;
+	}
+}
+
 static void write_out(struct fz_backend *b, struct fz_io_turn *t)
 {
 	for (uint32_t i = 0; i < t->n_writes; i++) {
@@ -104,17 +129,13 @@ static void write_out(struct fz_backend *b, struct fz_io_turn *t)
 		w->result = n < 0 ? -errno : (int)n;
 		b->counters.system_calls++;
 	}
-	for (uint32_t i = 0; i < t->n_sends; i++) {
-		struct fz_io_send *s = &t->sends[i];
-		int fd = fz_udp_prepare_send(
-			&b->out[i], &b->udp, &s->to, s->tos, s->data, s->segment);
-		if (fd < 0) {
-			s->result = -ENETUNREACH;
-			continue;
-		}
-		ssize_t n = sendmsg(fd, &b->out[i].hdr, MSG_DONTWAIT | MSG_NOSIGNAL);
-		s->result = n < 0 ? -errno : (int)n;
-		b->counters.system_calls++;
+	for (uint32_t i = 0; i < t->n_sends;) {
+		int fd = prepare_send(b, t, i);
+		uint32_t end = i + 1;
+		while (end < t->n_sends && prepare_send(b, t, end) == fd)
+			end++;
+		send_run(b, t, fd, i, end);
+		i = end;
 	}
 }
 

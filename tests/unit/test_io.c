@@ -326,6 +326,29 @@ static void reports_errors(const struct fz_backend_ops *ops)
 	free_ends(&e);
 }
 
+/* Runs to one socket go in one call, up to a message that is refused, and from there on in another. */
+TEST(epoll, sends_what_follows_each_other_in_one_call)
+{
+	enter_netns();
+	struct ends e = make_ends(&fz_backend_epoll, -1);
+	static uint8_t data[70'000];
+	for (uint32_t i = 0; i < 40; i++)
+		e.t->sends[i] = (struct fz_io_send){ .to = at_port(i < 20 ? "127.0.0.1" : "::1",
+							     e.udp.port),
+			.data = { data, 100 + i } };
+	e.t->n_sends = 40;
+	uint64_t before = e.ops->counters(e.b)->system_calls;
+	e.ops->turn(e.b, FZ_IO_FLUSH, FZ_NEVER, e.t);
+	CHECK_UINT(e.ops->counters(e.b)->system_calls - before, 2);
+	e.t->sends[7].data.n = e.t->sends[30].data.n = e.t->sends[39].data.n = sizeof(data);
+	e.ops->turn(e.b, FZ_IO_FLUSH, FZ_NEVER, e.t);
+	for (uint32_t i = 0; i < 40; i++) {
+		bool is_bad = i == 7 || i == 30 || i == 39;
+		CHECK_INT(e.t->sends[i].result, is_bad ? -EMSGSIZE : 100 + (int)i);
+	}
+	free_ends(&e);
+}
+
 TEST(epoll, reports_each_sends_error)
 {
 	reports_errors(&fz_backend_epoll);
