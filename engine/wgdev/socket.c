@@ -30,6 +30,13 @@ static bool is_stale(const struct sockaddr_un *sun)
 	       errno == ECONNREFUSED;
 }
 
+static int take_name(const char *fresh, const char *path)
+{
+	if (renameat2(AT_FDCWD, fresh, AT_FDCWD, path, RENAME_NOREPLACE) == 0)
+		return 0;
+	return errno == EEXIST ? -EADDRINUSE : -errno;
+}
+
 static int listen_at(const char *path, int *ret_fd)
 {
 	struct sockaddr_un sun = { .sun_family = AF_UNIX };
@@ -38,14 +45,23 @@ static int listen_at(const char *path, int *ret_fd)
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd < 0)
 		return -errno;
+	/* Under another name until it listens: wg(8) removes a socket that it finds silent, however new it is. */
+	char fresh[sizeof(sun.sun_path)];
+	snprintf(fresh, sizeof(fresh), "%s.%d", path, (int)getpid());
+	struct sockaddr_un at = { .sun_family = AF_UNIX };
+	memcpy(at.sun_path, fresh, strlen(fresh) + 1);
+	(void)unlink(fresh);
 	mode_t before = umask(077);
-	int r = bind(fd, (struct sockaddr *)&sun, sizeof(sun)) == 0 ? 0 : -errno;
-	if (r == -EADDRINUSE && is_stale(&sun) && unlink(path) == 0)
-		r = bind(fd, (struct sockaddr *)&sun, sizeof(sun)) == 0 ? 0 : -errno;
+	int r = bind(fd, (struct sockaddr *)&at, sizeof(at)) == 0 ? 0 : -errno;
 	(void)umask(before);
-	if (r == 0 && listen(fd, BACKLOG) != 0)
-		r = -errno;
-	if (r == 0)
+	if (r < 0)
+		return r;
+	r = listen(fd, BACKLOG) == 0 ? take_name(fresh, path) : -errno;
+	if (r == -EADDRINUSE && is_stale(&sun) && unlink(path) == 0)
+		r = take_name(fresh, path);
+	if (r < 0)
+		(void)unlink(fresh);
+	else
 		*ret_fd = fz_take_fd(&fd);
 	return r;
 }

@@ -47,6 +47,11 @@ check "it can't gain privileges" test "$(field "$D" NoNewPrivs)" = 1
 check "it leaves no core dump" grep -Eq "^Max core file size +0 +0 " "/proc/$D/limits"
 check "its socket is for its user alone" test "$(stat -c %a "$SOCKETS/$IF.sock")" = 700
 check "the directory is open to look at" test "$(stat -c %a "$SOCKETS")" = 755
+# Pages that are locked (lo), left out of core dumps (dd) and wiped by fork (wf): KiB of them
+secret_pages() {
+	awk '/^Size:/ { size = $2 } /^VmFlags:/ && / lo( |$)/ && / dd( |$)/ && / wf( |$)/ { sum += size } END { print sum + 0 }' "/proc/$D/smaps"
+}
+check "it has pages for secrets: locked, not dumped, wiped by fork" test "$(secret_pages)" -ge 4
 check "MTU is 1420" bash -c "ip -n $NS link show $IF | grep -q 'mtu 1420'"
 switches() { cat /proc/"$D"/task/*/status | awk '/_ctxt_switches/ { n += $2 } END { print n }'; }
 is_quiet() {
@@ -85,6 +90,26 @@ check "a killed one leaves a stale socket" has_socket "$IF"
 check "which the next one replaces" start
 check "and removes" stop "$PID"
 check "at its end" not has_socket "$IF"
+
+# ---- wg(8) removes sockets that are silent; one that is being made is none ----
+under_watch() {
+	unshare -m bash -s "$WG" "$IF" "$NS" "$SOCKETS" <<'S'
+	mount -t tmpfs none "$4" || exit 1
+	watch() { while :; do wg show interfaces >/dev/null 2>&1; done; }
+	watch & w1=$!
+	watch & w2=$!
+	status=0
+	for ((i = 0; i < 25 && status == 0; i++)); do
+		ip netns exec "$3" "$1" "$2" || status=1
+		ip -n "$3" link delete "$2"
+		for ((t = 0; t < 100; t++)); do [[ -e $4/$2.sock ]] || break; sleep 0.05; done
+	done
+	kill "$w1" "$w2"
+	echo "$i starts, $(ls "$4" | wc -l) files left"
+	[[ $status -eq 0 && -z $(ls "$4") ]]
+S
+}
+check "it starts while others look at all sockets" under_watch
 
 # ---- descriptors from outside ----
 handed_over() {
