@@ -97,6 +97,35 @@ TEST(alloc, a_product_that_wraps_is_refused)
 	free(p);
 }
 
+/* Does the kernel say so of the mapping at p? Two letters each: proc(5), VmFlags. */
+static bool mapping_has(const void *p, const char *flag)
+{
+	char line[1024];
+	uintptr_t from, to;
+	bool is_it = false, has = false;
+	FILE *f = fopen("/proc/self/smaps", "re");
+	CHECK(f != NULL);
+	while (fgets(line, sizeof(line), f)) {
+		if (sscanf(line, "%" SCNxPTR "-%" SCNxPTR " ", &from, &to) == 2)
+			is_it = from <= (uintptr_t)p && (uintptr_t)p < to;
+		if (is_it && strncmp(line, "VmFlags:", 8) == 0)
+			has = strstr(line + 8, flag) != NULL;
+	}
+	fclose(f);
+	return has;
+}
+
+TEST(secret, memory_is_locked_left_out_of_core_dumps_and_wiped_by_fork)
+{
+	uint8_t *p = fz_secret_new(100);
+	CHECK(p != NULL);
+	CHECK(mapping_has(p, " lo"));
+	CHECK(mapping_has(p, " dd"));
+	CHECK(mapping_has(p, " wf"));
+	CHECK(!mapping_has(p, " ex"));
+	fz_secret_free(p, 100);
+}
+
 TEST(secret, a_child_finds_the_memory_empty)
 {
 	uint8_t *p = fz_secret_new(32);
