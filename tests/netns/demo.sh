@@ -227,7 +227,6 @@ for line in sys.stdin.read().splitlines():
     cells[column, row] = value
 first = max(map(len, rows))
 widths = [max([len(c)] + [len(cells.get((c, r), "-")) for r in rows]) for c in columns]
-rule = "  " + "-" * (first + sum(w + 3 for w in widths))
 titles = [c.replace(",", " <-> ") for c in columns]
 widths = [max(w, len(t)) for w, t in zip(widths, titles)]
 rule = "  " + "-" * (first + sum(w + 3 for w in widths))
