@@ -275,9 +275,9 @@ endpoint_is() { # SPACE PEER ENDPOINT
 
 # ---- peers of others -------------------------------------------------------------------------------------------------------
 
-# each_peer FUNCTION: FUNCTION IMPL in a subshell for us and everybody else that can be had, side by side; then what they said.
+# each_peer FUNCTION...: each FUNCTION IMPL in a subshell for us and everybody else that can be had, side by side; then what they said.
 each_peer() {
-	local impl at_once=() dir status=0 had=0
+	local impl what at_once=() dir status=0 had=0
 	dir=$(mktemp -d) || exit 1
 	for impl in ${FZ_PEERS:-ours wireguard-go boringtun gotatun}; do
 		if ! program "$impl" >/dev/null; then
@@ -286,12 +286,14 @@ each_peer() {
 			continue
 		fi
 		had=1
-		(
-			begin
-			"$1" "$impl"
-			finish
-		) </dev/null >"$dir/$impl" 2>&1 &
-		at_once+=("$!")
+		for what in "$@"; do
+			(
+				begin
+				"$what" "$impl"
+				finish
+			) </dev/null >"$dir/$impl$([[ $# -eq 1 ]] || echo " $what")" 2>&1 &
+			at_once+=("$!")
+		done
 	done
 	for impl in ${at_once[@]+"${at_once[@]}"}; do wait "$impl" || status=1; done
 	for impl in "$dir"/*; do sed "s/^/$(basename "$impl"): /" "$impl"; done

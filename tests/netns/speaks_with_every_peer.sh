@@ -8,10 +8,13 @@ again() { # SPACE IMPL: ends it and starts it with the same identity; the peers 
 }
 received_more() { [[ $(field "$1" "$2" 6) -gt $3 ]]; }
 sent_more() { [[ $(field "$1" "$2" 7) -ge $(($3 + 64)) ]]; } # two keepalives
-mtu() { at a ip link set "$(dev a)" mtu "$1" && at b ip link set "$(dev b)" mtu "$1"; }
+mtu() { # MTU IMPL: prints who refuses it
+	at a ip link set "$(dev a)" mtu "$1" 2>/dev/null || { echo ours && return 1; }
+	at b ip link set "$(dev b)" mtu "$1" 2>/dev/null || { echo "$2" && return 1; }
+}
 
 matrix() { # IMPL
-	local impl=$1 psk sent out m
+	local impl=$1 psk sent out m who
 	check "starts beside ours" pair ours "$impl"
 	check "we initiate" within 10 pings4 a b
 	check "IPv6 inside" pings6 a b
@@ -79,9 +82,19 @@ matrix() { # IMPL
 	*) check "ours arrive there" within 10 received_more b a "$sent" ;;
 	esac
 
-	for m in 576 1280 8920; do
-		mtu "$m" || continue
-		check "MTU $m" sends a b 10.9.0.2 1
+	# 65475: the largest whose datagrams fit into IPv4
+	for m in 576 1280 8920 65475; do
+		if who=$(mtu "$m" "$impl"); then
+			check "MTU $m" sends a b 10.9.0.2 1
+			if [[ $impl == gotatun && $m -gt 4096 ]]; then
+				echo "     MTU $m back is refused by gotatun: it reads 4,096 bytes of a packet"
+			else
+				check "MTU $m, and back" sends b a 10.9.0.1 1
+			fi
+		else
+			echo "     MTU $m is refused by $who"
+			check "MTU $m is not refused by ours" test "$who" != ours
+		fi
 	done
 	check "ours ends in order" stop a
 }
