@@ -36,6 +36,20 @@ sleep 20
 echo "     wake-ups in 20 s: $(($(wakes a) - A)) and $(($(wakes b) - B))"
 check "a without peers sleeps" test "$(wakes a)" -le $((A + 2))
 check "b without peers sleeps" test "$(wakes b)" -le $((B + 2))
+# With a peer it wakes for what the protocol wants of it: here for a keepalive each ten seconds, one sends and one hears.
+at a ip link set to-b up
+at a ip address add 2001:db8::1/64 dev to-b nodad 2>/dev/null
+knows b a
+knows a b endpoint "$(endpoint4 b)" persistent-keepalive 10
+check "they speak anew" within 15 pings4 a b
+sleep 11 # what the pings owe each other
+A=$(wakes a) B=$(wakes b) heard=$(field b a 6)
+sleep 40
+A=$(($(wakes a) - A)) B=$(($(wakes b) - B)) heard=$((($(field b a 6) - heard) / 32))
+echo "     wake-ups in 40 s: $A and $B for $heard keepalives"
+check "four keepalives or so came" test "$heard" -ge 3 -a "$heard" -le 5
+check "a wakes twice for each at most" test "$A" -le $((2 * heard + 2))
+check "b, whose threads may tell each other, three times" test "$B" -le $((3 * heard + 2))
 check "a ends in order" stop a
 check "b ends in order" stop b
 finish
