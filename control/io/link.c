@@ -20,7 +20,7 @@
 #define READ_SIZE      16'384
 #define READS_A_TURN   64
 #define ACTIONS_A_TURN 4096
-#define GIVE_BACK      (1u << 20) /* bytes received, after which freed memory goes back to the system */
+#define LARGE          (1u << 20) /* a message of so many bytes: what it took goes back to the system */
 
 struct fzp_link {
 	sd_event *event;
@@ -38,7 +38,8 @@ struct fzp_link {
 	struct fzp_conn *conn;
 	sd_event_source *io, *timer, *defer;
 	bool is_pumping, again;
-	size_t n_received; /* since memory was given back */
+	size_t n_received; /* since the last message */
+	bool was_large; /* one that was carried out */
 	enum fzp_portal_state told;
 	fz_time retry_at;
 	char detail[FZP_DETAIL_MAX];
@@ -235,6 +236,8 @@ static void carry_out(struct fzp_link *l, const struct fzp_action *a)
 			l->ops.ended(l->user, a->reason);
 		break;
 	case FZP_ACTION_MESSAGE:
+		l->was_large |= l->n_received >= LARGE;
+		l->n_received = 0;
 		if (l->ops.message)
 			l->ops.message(l->user, &a->frame);
 		break;
@@ -292,9 +295,9 @@ static void set_timer(struct fzp_link *l, fz_time at)
 /* What parsing a large message took lies between what is kept of it: the allocator would hold it for ever. */
 static void give_back(struct fzp_link *l)
 {
-	if (l->n_received < GIVE_BACK)
+	if (!l->was_large)
 		return;
-	l->n_received = 0;
+	l->was_large = false;
 #ifdef __GLIBC__
 	(void)malloc_trim(0);
 #endif
