@@ -127,13 +127,16 @@ static int drop_privileges(void)
 	return 0;
 }
 
-static gid_t find_group(void)
+/* A socket of our own is the group's only if we may give it away, which containers without capabilities may not. */
+static gid_t find_group(bool binds)
 {
 	const struct group *g = getgrnam(FZIPC_GROUP);
-	if (g)
+	bool may_give = !binds || capng_have_capability(CAPNG_EFFECTIVE, CAP_CHOWN);
+	if (g && may_give)
 		return g->gr_gid;
-	fz_log(FZ_LOG_WARNING, "no-group", "group=%s effect=\"only root may ask the daemon\"",
-		FZIPC_GROUP);
+	fz_log(FZ_LOG_WARNING, "no-group",
+		"group=%s why=\"%s\" effect=\"only root may ask the daemon\"", FZIPC_GROUP,
+		g ? "CAP_CHOWN is missing" : "there is no such group");
 	return (gid_t)-1;
 }
 
@@ -225,7 +228,7 @@ static int run(struct fzd_params *p)
 		r = take_lock(&lock);
 	if (r < 0)
 		return exit_code_of(r);
-	p->group = find_group();
+	p->group = find_group(binds);
 	struct fzd_params given = *p;
 	*p = (struct fzd_params){ .listen_fd = -1 };
 	r = fzd_new(&given, &d);

@@ -99,7 +99,10 @@ static bool is_foreign(const struct stat *st, uid_t owner, struct fzd_token *fou
 	return true;
 }
 
-/* Credentials are the service manager's: it made the directory for us alone. */
+/*
+ * Credentials are the service manager's: it made the directory for us alone. What a container is given as a secret lies in
+ * a file that all of the container may read, and that only its maker chose to name: it must not be others' to write.
+ */
 static bool is_safe(int fd, uid_t owner, struct fzd_token *found)
 {
 	struct stat st;
@@ -116,10 +119,10 @@ static bool is_safe(int fd, uid_t owner, struct fzd_token *found)
 		return true;
 	if (is_foreign(&st, owner, found))
 		return false;
-	if (st.st_mode & 0177) {
-		snprintf(text, sizeof(text),
-			"Its mode is %04o; others could read it. Use: chmod 600",
-			(unsigned)st.st_mode & 07777u);
+	bool is_named = found->source == FZD_TOKEN_ENVIRONMENT;
+	if (st.st_mode & (is_named ? 022 : 0177)) {
+		snprintf(text, sizeof(text), "Its mode is %04o; others could %s it. Use: chmod 600",
+			(unsigned)st.st_mode & 07777u, is_named ? "write" : "read");
 		judge(found, FZD_TOKEN_UNSAFE, text);
 		return false;
 	}
@@ -176,13 +179,34 @@ static bool try_credential(
 	       try_file(path, FZD_TOKEN_CREDENTIAL, paths->owner, found, ret_token);
 }
 
-static bool try_environment(
-	const struct fz_token *environment, struct fzd_token *found, struct fz_token *ret_token)
+/* No token begins with a slash. */
+static void try_named_file(const struct fz_token *name, uid_t owner, struct fzd_token *found,
+	struct fz_token *ret_token)
+{
+	char path[sizeof(found->origin)];
+	if (name->len >= sizeof(path)) {
+		judge(found, FZD_TOKEN_UNREADABLE, "It is too long to be the name of a file.");
+		return;
+	}
+	snprintf(path, sizeof(path), "%.*s", (int)name->len, (const char *)name->text);
+	if (!try_file(path, FZD_TOKEN_ENVIRONMENT, owner, found, ret_token)) {
+		snprintf(found->origin, sizeof(found->origin), "%s", path);
+		judge(found, FZD_TOKEN_UNREADABLE,
+			VARIABLE " names this file, and it is not there.");
+	}
+}
+
+static bool try_environment(const struct fz_token *environment, uid_t owner,
+	struct fzd_token *found, struct fz_token *ret_token)
 {
 	if (!environment)
 		return false;
 	found->source = FZD_TOKEN_ENVIRONMENT;
 	snprintf(found->origin, sizeof(found->origin), "%s", VARIABLE);
+	if (environment->len > 0 && environment->text[0] == '/') {
+		try_named_file(environment, owner, found, ret_token);
+		return true;
+	}
 	judge_text(fz_bytes_of(environment->text, environment->len), found, ret_token);
 	return true;
 }
@@ -193,7 +217,7 @@ void fzd_token_find(const struct fzd_token_paths *paths, const struct fz_token *
 	*ret_found = (struct fzd_token){ .source = FZD_TOKEN_NONE };
 	fz_token_wipep(ret_token);
 	if (try_credential(paths, ret_found, ret_token) ||
-		try_environment(environment, ret_found, ret_token) ||
+		try_environment(environment, paths->owner, ret_found, ret_token) ||
 		try_file(paths->file, FZD_TOKEN_FILE, paths->owner, ret_found, ret_token))
 		return;
 	(void)try_file(paths->imported, FZD_TOKEN_IMPORTED, paths->owner, ret_found, ret_token);

@@ -95,6 +95,16 @@ def test_root_without_the_capability_is_refused():
     assert code == 77 and "CAP_NET_ADMIN" in said, (code, said)
 
 
+def test_root_who_may_give_nothing_away_keeps_the_socket():
+    real.reset()
+    with real.Daemon(wrap=["setpriv", "--bounding-set", "-all,+net_admin"]) as d:
+        st = os.stat(real.SOCKET)
+        assert (st.st_uid, st.st_gid, st.st_mode & 0o777) == (0, 0, 0o660), st
+        assert "no-group" in d.log_text() and "CAP_CHOWN" in d.log_text(), d.log_text()
+        assert d.status()["state"] == "signed_out"
+        assert d.cli("status", preexec_fn=fz.as_user(fz.MEMBER, [fz.GROUP])).returncode == 5
+
+
 def test_more_than_one_inherited_socket_is_refused():
     real.reset()
     with real.listen() as s:

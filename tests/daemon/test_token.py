@@ -64,6 +64,24 @@ def test_the_environment_is_a_source_also_when_empty():
                 assert TOKEN.encode() not in f.read(), "the environment forgets it"
 
 
+def test_the_variable_may_name_a_file_as_containers_are_given_secrets():
+    path = "/run/secrets/firezone-token"
+    for text, mode, uid, verdict, word in (
+            (TOKEN + "\n", 0o444, 0, "untried", ""), (TOKEN, 0o600, 0, "untried", ""), (TOKEN, 0o464, 0, "unsafe", "write"),
+            (TOKEN, 0o446, 0, "unsafe", "write"), (TOKEN, 0o444, fz.MEMBER, "unsafe", "chown root"), ("", 0o444, 0, "empty", "empty"),
+            ("a b", 0o444, 0, "malformed", "one word"), (None, 0, 0, "unreadable", "not there")):
+        real.reset()
+        real.put(path, text or "", mode, uid)
+        if text is None:
+            os.remove(path)
+        with real.Daemon(env={"FIREZONE_TOKEN": path}) as d:
+            mode_on, source, got, reason = token_status(d)
+            assert (mode_on, source, got) == (True, "environment", verdict) and word in reason, (text, oct(mode), got, reason)
+            assert d.status()["token"]["origin"] == path
+    with real.Daemon(env={"FIREZONE_TOKEN": "/" + "x" * 600}) as d:
+        assert token_status(d)[:3] == (True, "environment", "unreadable")
+
+
 def credential(text, mode=0o400):
     real.put("/run/credentials/firezoned.service/firezone-token", text, mode)
     return {"CREDENTIALS_DIRECTORY": "/run/credentials/firezoned.service"}

@@ -13,9 +13,12 @@ skip() {
 	exit 77
 }
 
-# begin TOOL...: WORK/system is a fresh Debian, the packages are in its /packages as NAME.deb.
-begin() {
-	local tool root deb
+# What a scenario of another kind does at its end, while WORK is still there.
+at_end() { :; }
+
+# prepare TOOL...: WORK is there, and goes when the scenario ends
+prepare() {
+	local tool
 	[[ $EUID -eq 0 ]] || skip "allowed: needs root for containers"
 	[[ -c /dev/net/tun ]] || skip "needs /dev/net/tun"
 	for tool in debootstrap dpkg-deb "$@"; do
@@ -24,6 +27,12 @@ begin() {
 	WORK=$(mktemp -d) || exit 1
 	trap end EXIT
 	trap 'exit 130' INT TERM
+}
+
+# begin TOOL...: WORK/system is a fresh Debian, the packages are in its /packages as NAME.deb.
+begin() {
+	local root deb
+	prepare "$@"
 	root=$("$HERE/root.sh" system "$PACKAGES") || skip "no Debian 12 root could be made: is the mirror of the packages reachable?"
 	cp -a --reflink=auto "$root" "$WORK/system" || exit 1
 	mkdir "$WORK/system/packages" || exit 1
@@ -40,8 +49,9 @@ later_package() { # NAME
 		dpkg-deb --root-owner-group -b "$dir" "$WORK/system/packages/$1-later.deb"
 }
 
-boot() {
-	systemd-nspawn --quiet --register=no --keep-unit --boot --directory="$WORK/system" --machine="fzpkg$$" --private-network \
+boot() { # [OPTION...]: of systemd-nspawn, e.g. another network than none
+	[[ $# -gt 0 ]] || set -- --private-network
+	systemd-nspawn --quiet --register=no --resolv-conf=off --keep-unit --boot --directory="$WORK/system" --machine="fzpkg$$" "$@" \
 		--capability=CAP_NET_ADMIN --console=pipe </dev/null >"$WORK/console" 2>&1 &
 	MACHINE=$!
 	within 30 find_init || {
@@ -80,23 +90,28 @@ as() {
 # Without a network: from the local files, and dependencies from the cache of root.sh.
 apt() { inside apt-get -q -y --no-install-recommends "$@"; }
 
+# The order to power off, as systemd takes it.
+halt() {
+	[[ -z $INIT ]] || kill -RTMIN+4 "$INIT" 2>/dev/null
+	within 10 gone
+}
+gone() { ! kill -0 "$MACHINE" 2>/dev/null; }
+
 end() {
 	local status=$?
 	trap - EXIT
-	if [[ -n $INIT && $status -ne 0 && $status -ne 77 ]]; then
+	if [[ -n $INIT && $status -ne 0 && $status -ne 77 ]] && ! gone; then
 		echo "---- journal"
 		inside journalctl --no-pager -o short-monotonic -n ${FZ_PACKAGE_LINES:-60} | cut -c 1-300
 	fi
 	if [[ -n $MACHINE ]]; then
-		# What systemd takes as the order to power off.
-		[[ -z $INIT ]] || kill -RTMIN+4 "$INIT" 2>/dev/null
-		within 10 gone || kill -KILL "$MACHINE" 2>/dev/null
+		halt || kill -KILL "$MACHINE" 2>/dev/null
 		wait "$MACHINE" 2>/dev/null
 	fi
+	at_end
 	[[ -z $WORK ]] || rm -rf --one-file-system "$WORK"
 	exit "$status"
 }
-gone() { ! kill -0 "$MACHINE" 2>/dev/null; }
 
 finish() {
 	[[ $FAILED -eq 0 ]]
