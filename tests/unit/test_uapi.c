@@ -49,6 +49,15 @@ TEST(uapi, a_zero_private_key_takes_the_identity_away)
 	talk_done(&t);
 }
 
+/* Nothing can be sent there, and nothing is refused either: so do the kernel's driver and wireguard-go. */
+TEST(uapi, port_zero_of_an_endpoint_is_taken_and_told)
+{
+	struct talk t = talk_new();
+	CHECK_STR(talk_say(&t, "set=1\npublic_key=" K1 "\nendpoint=192.0.2.7:0\n\n"), OK);
+	CHECK(strstr(talk_get(&t), "\nendpoint=192.0.2.7:0\n") != NULL);
+	talk_done(&t);
+}
+
 static const struct {
 	const char *line;
 	int error;
