@@ -7,8 +7,8 @@ check "gateway and two clients come up" eval 'pair_up && client_up client2'
 check "both download at once" eval 'downloads client 5M & a=$!; downloads client2 5M && wait $a'
 from_port() { fetch "$1" "$WEB/slow/100k/50k" --local-port 40000 -o /dev/null; }
 check "the same source port of both at the same time" eval 'from_port client & a=$!; from_port client2 && wait $a'
-ctl reject @client office
 ctl deny office forbidden
+ctl reject @client office
 check "one loses its grant" within 15 reaches_not client
 check "the other keeps its own" reaches client2
 ctl allow
