@@ -13,6 +13,7 @@ ROWS=()
 OUT=$(mktemp) || exit 1
 TERMINAL=
 [[ ! -t 1 ]] || TERMINAL=$(command -v script || true)
+COLUMNS_LEFT=$(($(tput cols 2>/dev/null || echo 120) - 4))
 
 if [[ -t 1 && -z ${NO_COLOR:-} ]]; then
 	BOLD=$'\e[1m' DIM=$'\e[2m' GREEN=$'\e[32m' RED=$'\e[31m' PLAIN=$'\e[0m'
@@ -59,8 +60,8 @@ step() {
 shown() { # COMMAND...: as a person would type it
 	local command=("$BIN/$1" "${@:2}")
 	printf '\n  %s$ %s%s\n' "$BOLD" "$*" "$PLAIN"
-	[[ -z $TERMINAL ]] || command=(script -qec "stty cols 116; ${command[*]}" /dev/null)
-	on client "${command[@]}" 2>&1 | tr -d '\r' | sed 's/^/    /'
+	[[ -z $TERMINAL ]] || command=(script -qe --echo never -c "stty cols $COLUMNS_LEFT; ${command[*]}" /dev/null)
+	on client "${command[@]}" </dev/null 2>&1 | tr -d '\r' | sed 's/^/    /'
 	[[ ${PIPESTATUS[0]} -eq 0 ]] || FAILED=1
 }
 
