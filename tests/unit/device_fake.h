@@ -1,7 +1,7 @@
 /*
  * What surrounds a device's state machines, for tests in virtual time: its portal (the machine of control/portal.h with the test at
- * the other end), its node, its host. They stand in the place of control/io/link.c, daemon/node*.c, host.c and rtnl.c, and the
- * clock is the test's. One device at a time.
+ * the other end), its node, its host. They stand in the place of control/io/link.c and sock.c, daemon/node*.c, host.c and
+ * rtnl.c, and the clock is the test's. One device at a time.
  */
 #pragma once
 

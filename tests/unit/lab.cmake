@@ -9,5 +9,4 @@ fz_test(devices_recorded
 if(FZ_TESTS)
   target_compile_definitions(test_portal_recorded PRIVATE TEST_DATA="${CMAKE_CURRENT_LIST_DIR}/data")
   target_compile_definitions(test_devices_recorded PRIVATE TEST_DATA="${CMAKE_CURRENT_LIST_DIR}/data")
-  target_link_options(test_devices_recorded PRIVATE -Wl,--wrap=fzp_now)
 endif()
