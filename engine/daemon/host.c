@@ -1,7 +1,8 @@
 /*
  * Host changes with a journal. Invariant: what stands in the kernel and is ours stands in the journal, too; a line may name something
  * that was never done (the crash came between), which undoing ignores. The journal is rewritten as a whole (write, fsync, rename)
- * before additions and after removals.
+ * before additions and after removals. A journal that is lost or damaged breaks the invariant: routes and rules are then found by
+ * their tag; an address goes with its interface, which lives no longer than the process that made it.
  */
 #include "daemon/host.h"
 
@@ -19,6 +20,7 @@
 #include "base/log.h"
 
 #define ITEMS_MAX    (FZ_HOST_ROUTES_MAX + FZ_HOST_RULES_MAX + FZ_HOST_ADDRESSES_MAX)
+#define SWEEPS_MAX   16
 #define JOURNAL_HEAD "firezone host changes 1"
 
 struct list {
@@ -28,6 +30,7 @@ struct list {
 
 struct fz_host {
 	struct fz_rtnl *rtnl;
+	const struct fz_host_names *names;
 	char *path, *path_new;
 	uint32_t ifindex;
 	struct list done; /* as journalled, sorted */
@@ -143,8 +146,10 @@ static int sync_directory(const char *path)
 
 static int write_journal(const struct fz_host *h, const struct list *l)
 {
-	if (l->n == 0)
+	if (l->n == 0) {
+		(void)unlink(h->path_new); /* of a run that was killed while it wrote */
 		return unlink(h->path) == 0 || errno == ENOENT ? sync_directory(h->path) : -errno;
+	}
 	FZ_CLEANUP(fclosep) FILE *f = fopen(h->path_new, "we");
 	if (!f)
 		return -errno;
@@ -160,7 +165,7 @@ static int write_journal(const struct fz_host *h, const struct list *l)
 	return sync_directory(h->path);
 }
 
-/* A line that makes no sense is skipped: the tag on routes and rules still finds what it meant. */
+/* A line that makes no sense is skipped: the tag on routes and rules still finds what it meant (sweep). */
 static int read_journal(struct fz_host *h, struct list *l)
 {
 	FZ_CLEANUP(fclosep) FILE *f = fopen(h->path, "re");
@@ -272,8 +277,9 @@ void fz_host_free(struct fz_host *h)
 	free(h);
 }
 
-static int open_host(struct fz_host *h, const char *journal)
+static int open_host(struct fz_host *h, const char *journal, const struct fz_host_names *names)
 {
+	h->names = names;
 	size_t n = strlen(journal) + sizeof(".new");
 	h->path = fz_strdup(journal);
 	h->path_new = fz_alloc(n, 1);
@@ -292,12 +298,12 @@ static int open_host(struct fz_host *h, const char *journal)
 	return fz_host_revert(h);
 }
 
-int fz_host_new(const char *journal, struct fz_host **ret_host)
+int fz_host_new(const char *journal, const struct fz_host_names *names, struct fz_host **ret_host)
 {
 	struct fz_host *h = fz_new(struct fz_host);
 	if (!h)
 		return -ENOMEM;
-	int r = open_host(h, journal);
+	int r = open_host(h, journal, names);
 	if (r < 0) {
 		fz_host_free(h);
 		return r;
@@ -385,28 +391,31 @@ int fz_host_apply(struct fz_host *h, uint32_t ifindex, const struct fz_host_item
 	return 0;
 }
 
-int fz_host_revert(struct fz_host *h)
-{
-	int r = undo_all(h, &h->done);
-	if (r < 0)
-		return r;
-	list_done(&h->done);
-	h->lacks_ipv4 = h->lacks_ipv6 = false;
-	return write_journal(h, &h->done);
-}
-
 /* ---- looking ---- */
 
 struct view {
 	struct list present;
 	const struct fz_host *host;
-	int result;
 };
+
+/* Of this role: another one's on the same host are none of our business. */
+static bool is_own_table(const struct fz_host_names *names, uint32_t table)
+{
+	return table == names->table_user || table == names->table_link ||
+	       table == names->table_default;
+}
+
+static bool is_own_priority(const struct fz_host_names *names, uint32_t priority)
+{
+	return priority - names->priority < FZ_HOST_PRIORITIES ||
+	       (names->priority_last != 0 && priority == names->priority_last);
+}
 
 static int view_route(void *user, const struct fz_route_seen *r)
 {
 	struct view *v = user;
-	if (r->protocol != FZ_RTNL_PROTOCOL || r->type != RTN_UNICAST)
+	if (r->protocol != FZ_RTNL_PROTOCOL || r->type != RTN_UNICAST ||
+		!is_own_table(v->host->names, r->route.table))
 		return 0;
 	struct fz_host_item item = { .kind = FZ_HOST_ROUTE, .route = r->route };
 	return add(&v->present, &item);
@@ -416,7 +425,8 @@ static int view_rule(void *user, const struct fz_rule *r, uint8_t protocol)
 {
 	struct view *v = user;
 	struct fz_host_item item = { .kind = FZ_HOST_RULE, .rule = *r };
-	return protocol == FZ_RTNL_PROTOCOL ? add(&v->present, &item) : 0;
+	bool is_ours = protocol == FZ_RTNL_PROTOCOL && is_own_priority(v->host->names, r->priority);
+	return is_ours ? add(&v->present, &item) : 0;
 }
 
 static int view_address(void *user, uint32_t ifindex, const struct fz_prefix *a)
@@ -428,16 +438,54 @@ static int view_address(void *user, uint32_t ifindex, const struct fz_prefix *a)
 									 : 0;
 }
 
+static void view_done(struct view *v)
+{
+	list_done(&v->present);
+}
+
 static int look(struct fz_host *h, struct view *v)
 {
 	v->host = h;
 	int r = fz_rtnl_each_route(h->rtnl, view_route, v);
 	if (r == 0)
 		r = fz_rtnl_each_rule(h->rtnl, view_rule, v);
+	if (is_family_missing(r)) /* a kernel without policy rules has none */
+		r = 0;
 	if (r == 0)
 		r = fz_rtnl_each_address(h->rtnl, view_address, v);
 	sort(&v->present);
 	return r;
+}
+
+/* Removes what carries our tag though no journal names it: one was lost, or somebody else made it. */
+static int sweep(struct fz_host *h)
+{
+	size_t n = 0;
+	int r = -E2BIG;
+	/* What there is no room for is left to the next pass. */
+	for (int pass = 0; r == -E2BIG && pass < SWEEPS_MAX; pass++) {
+		FZ_CLEANUP(view_done) struct view v = { 0 };
+		r = look(h, &v);
+		n += v.present.n;
+		int undone = r == 0 || r == -E2BIG ? undo_all(h, &v.present) : 0;
+		r = undone < 0 ? undone : r;
+	}
+	if (n > 0)
+		fz_log(FZ_LOG_WARNING, "host-leftovers", "changes=%zu journal=none", n);
+	return r;
+}
+
+int fz_host_revert(struct fz_host *h)
+{
+	int r = undo_all(h, &h->done);
+	if (r < 0)
+		return r;
+	list_done(&h->done);
+	r = sweep(h);
+	if (r < 0)
+		return r;
+	h->lacks_ipv4 = h->lacks_ipv6 = false;
+	return write_journal(h, &h->done);
 }
 
 static bool is_left_out(const struct fz_host *h, const struct fz_host_item *item)
@@ -445,24 +493,9 @@ static bool is_left_out(const struct fz_host *h, const struct fz_host_item *item
 	return family_of(item) == FZ_IP4 ? h->lacks_ipv4 : h->lacks_ipv6;
 }
 
-/* A foreign item is ours only if it is in a table or at a priority that we use. */
-static bool is_near(const struct fz_host *h, const struct fz_host_item *item)
-{
-	for (size_t i = 0; i < h->done.n; i++) {
-		const struct fz_host_item *d = &h->done.items[i];
-		if (d->kind != item->kind)
-			continue;
-		if (item->kind == FZ_HOST_ROUTE && d->route.table == item->route.table)
-			return true;
-		if (item->kind == FZ_HOST_RULE && d->rule.priority == item->rule.priority)
-			return true;
-	}
-	return false;
-}
-
 int fz_host_each(struct fz_host *h, fz_host_fn fn, void *user)
 {
-	struct view v = { 0 };
+	FZ_CLEANUP(view_done) struct view v = { 0 };
 	int r = look(h, &v);
 	for (size_t i = 0; r == 0 && i < h->done.n; i++) {
 		const struct fz_host_item *item = &h->done.items[i];
@@ -470,9 +503,8 @@ int fz_host_each(struct fz_host *h, fz_host_fn fn, void *user)
 		r = fn(user, item, is_there ? FZ_DRIFT_NONE : FZ_DRIFT_MISSING);
 	}
 	for (size_t i = 0; r == 0 && i < v.present.n; i++)
-		if (!has(&h->done, &v.present.items[i]) && is_near(h, &v.present.items[i]))
+		if (!has(&h->done, &v.present.items[i]))
 			r = fn(user, &v.present.items[i], FZ_DRIFT_FOREIGN);
-	list_done(&v.present);
 	return r;
 }
 

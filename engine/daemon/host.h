@@ -1,8 +1,9 @@
 /*
  * Everything the daemon changes on the host: addresses, routes and policy rules. One desired state; the difference to
  * what was done before is carried out step by step, and each step is written to a journal on disk before it is taken.
- * So all of it can be undone on exit, and by the next start after a crash at any step. Only what the journal names or
- * what carries our route protocol is ever touched. Shell; control thread.
+ * So all of it can be undone on exit, and by the next start after a crash at any step; routes and rules also when the
+ * journal is lost. Only what the journal names, or what carries our route protocol in a table or at a priority of the
+ * role, is ever touched. Shell; control thread.
  */
 #pragma once
 
@@ -23,7 +24,10 @@ struct fz_host_names {
 	uint32_t mark; /* on our own sockets */
 	uint32_t table_user, table_link, table_default;
 	uint32_t priority; /* of the first rule; the others follow */
+	uint32_t priority_last; /* of a rule that follows another role's; 0: none */
 };
+
+#define FZ_HOST_PRIORITIES 3 /* from `priority` on */
 
 extern const struct fz_host_names fz_host_client, fz_host_gateway;
 
@@ -43,10 +47,11 @@ struct fz_host;
 
 void fz_host_free(struct fz_host *h); /* does not undo */
 /*
- * `journal` is the journal's path, in a directory only we can write. 0 or negative errno. What an earlier run left is
- * undone here, before anything else.
+ * `journal` is the journal's path, in a directory only we can write; `names` say which tables and priorities are this
+ * role's. 0 or negative errno. What an earlier run left is undone here, before anything else.
  */
-int fz_host_new(const char *journal, struct fz_host **ret_host) FZ_NONNULL(1, 2) FZ_MUST_CHECK;
+int fz_host_new(const char *journal, const struct fz_host_names *names, struct fz_host **ret_host)
+	FZ_NONNULL(1, 2, 3) FZ_MUST_CHECK;
 
 /*
  * Makes the host match `items` on the interface `ifindex`: adds what is missing first, then removes what is no longer
@@ -55,7 +60,7 @@ int fz_host_new(const char *journal, struct fz_host **ret_host) FZ_NONNULL(1, 2)
  */
 int fz_host_apply(struct fz_host *h, uint32_t ifindex, const struct fz_host_item *items, size_t n)
 	FZ_NONNULL(1) FZ_MUST_CHECK;
-/* Undoes all of it; what is gone already is no failure. */
+/* Undoes all of it, and removes what else is ours by its tag; what is gone already is no failure. */
 int fz_host_revert(struct fz_host *h) FZ_NONNULL(1) FZ_MUST_CHECK;
 
 enum fz_drift {

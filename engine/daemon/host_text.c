@@ -24,6 +24,7 @@ const struct fz_host_names fz_host_gateway = {
 	.table_link = 0x46495a11,
 	.table_default = 0x46495a12,
 	.priority = 10'000,
+	.priority_last = 10'900, /* behind a client's */
 };
 
 const char *fz_host_format(const struct fz_host_item *item, char buf[static FZ_HOST_TEXT_LEN])

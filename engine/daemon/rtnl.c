@@ -112,8 +112,9 @@ int fz_rtnl_route(struct fz_rtnl *n, enum fz_rtnl_op op, const struct fz_route *
 	m->rtm_dst_len = route->to.bits;
 	m->rtm_table = RT_TABLE_UNSPEC;
 	m->rtm_protocol = FZ_RTNL_PROTOCOL;
-	/* A host route out of a point-to-point device; IPv6 has one scope only. */
-	m->rtm_scope = route->to.ip.family == FZ_IP4 ? RT_SCOPE_LINK : RT_SCOPE_UNIVERSE;
+	/* A host route out of a point-to-point device, removed whatever its scope; IPv6 has one scope only. */
+	uint8_t scope = op == FZ_RTNL_REMOVE ? RT_SCOPE_NOWHERE : RT_SCOPE_LINK;
+	m->rtm_scope = route->to.ip.family == FZ_IP4 ? scope : RT_SCOPE_UNIVERSE;
 	m->rtm_type = RTN_UNICAST;
 	mnl_attr_put(h, RTA_DST, fz_ip_len(&route->to.ip), route->to.ip.b);
 	mnl_attr_put_u32(h, RTA_TABLE, route->table);

@@ -394,7 +394,7 @@ static int build(struct fzd *d, const struct fzd_params *params)
 	r = open_server(d, params);
 	if (r < 0)
 		return r;
-	r = fz_host_new(FZD_HOST_JOURNAL, &d->host);
+	r = fz_host_new(FZD_HOST_JOURNAL, &fz_host_client, &d->host);
 	if (r < 0) {
 		fz_log(FZ_LOG_ERR, "host", "journal=%s error=\"%s\"", FZD_HOST_JOURNAL,
 			fz_strerror(r));

@@ -3,9 +3,6 @@
 
 #include <linux/rtnetlink.h>
 
-/* Behind the rules of a client on this host, whose numbers start at fz_host_client.priority. */
-#define PRIORITY_UNMARKED 10'900
-
 static const struct fz_prefix ranges[] = {
 	{ { FZ_IP4, { 100, 64 } }, 11 },
 	{ { FZ_IP6, { 0xfd, 0x00, 0x20, 0x21, 0x11, 0x11 } }, 107 },
@@ -48,7 +45,7 @@ size_t gw_host_items(const struct fz_ip *ipv4, const struct fz_ip *ipv6,
 			names->table_user);
 		add_rule(&ret_items[n++], ip->family, names->priority + 1, names->mark,
 			RT_TABLE_MAIN);
-		add_rule(&ret_items[n++], ip->family, PRIORITY_UNMARKED, 0, names->table_user);
+		add_rule(&ret_items[n++], ip->family, names->priority_last, 0, names->table_user);
 	}
 	return n;
 }

@@ -154,7 +154,7 @@ static enum gw_exit open_state(struct service *v)
 		return GW_EXIT_UNAVAILABLE;
 	}
 	snprintf(path, sizeof(path), "%s/host-changes", v->options->state_dir);
-	int r = fz_host_new(path, &v->host);
+	int r = fz_host_new(path, &fz_host_gateway, &v->host);
 	if (r < 0) {
 		fz_log(FZ_LOG_ERR, "host-changes", "path=%s error=\"%s\"", path, fz_strerror(r));
 		return r == -EPERM ? GW_EXIT_NO_PERMISSION : GW_EXIT_UNAVAILABLE;

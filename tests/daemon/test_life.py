@@ -129,6 +129,10 @@ def routes(table):
 TABLE = 0x46495a00
 
 
+def ip(*args):
+    return subprocess.run(["ip", *args], check=True, capture_output=True, text=True).stdout
+
+
 def crash_with_changes():
     """What a killed daemon leaves: changes in the kernel and the journal that names them."""
     real.reset()
@@ -155,6 +159,32 @@ def test_what_a_killed_daemon_left_is_undone_by_the_next():
         assert "10100:" not in rules, rules
         assert d.json("host", "show")["changes"] == []
         assert "host-leftovers" in d.log_text()
+
+
+def test_what_no_journal_names_is_found_by_its_tag_and_nobody_elses_is_touched():
+    crash_with_changes()
+    os.truncate(real.STATE + "/host.journal", 0)
+    theirs = (("route", "add", "10.12.0.0/16", "dev", "left0", "table", str(TABLE), "proto", "static"),
+              ("route", "add", "10.13.0.0/16", "dev", "left0", "table", "5000", "proto", "217"),
+              ("rule", "add", "priority", "10101", "lookup", str(TABLE), "protocol", "static"),
+              ("rule", "add", "priority", "10000", "fwmark", "0x00f17e02", "lookup", "5000", "protocol", "217"))
+    for words in theirs:
+        ip(*words)
+    with real.Daemon() as d:
+        assert "10.11.0.0/16" not in routes(TABLE) and "10100:" not in ip("rule")
+        shown = d.json("host", "show")
+        assert (shown["changes"], shown["drift"]) == ([], False), shown
+        assert "host-leftovers" in d.log_text() and "journal=none" in d.log_text()
+        # What is ours and appears later is shown, and goes when asked to.
+        ip("rule", "add", "priority", "10102", "lookup", str(TABLE), "protocol", "217")
+        shown = d.json("host", "show")
+        assert shown["drift"] and [c["state"] for c in shown["changes"]] == ["leftover"], shown
+        assert d.cli("host", "revert").returncode == 0
+        assert "10102:" not in ip("rule") and not d.json("host", "show")["drift"]
+    for words in theirs:
+        assert (words[2] in ip("route", "show", "table", words[6]) if words[0] == "route"
+                else words[3] + ":" in ip("rule")), words
+        ip(words[0], "del", *words[2:])
 
 
 def test_idle_it_sleeps_and_is_small():

@@ -43,7 +43,7 @@ int main(int argc, char **argv)
 	if (argc == 3) {
 		if (fz_ip_parse("fd00:2021:1111::1", &v6) < 0 ||
 			gw_forward_ensure("/proc/sys", argv[1], tell_setting, NULL) < 0 ||
-			fz_host_new(argv[2], &host) < 0)
+			fz_host_new(argv[2], &fz_host_gateway, &host) < 0)
 			return 1;
 		size_t n = gw_host_items(&v4, &v6, items);
 		r = fz_host_apply(host, if_nametoindex(argv[1]), items, n);

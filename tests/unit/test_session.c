@@ -72,7 +72,7 @@ static void bench_start(struct bench *b, struct world *w, const bool *internet)
 	char journal[128];
 	*b = (struct bench){ .w = w };
 	snprintf(journal, sizeof(journal), "%s/journal", w->dir);
-	CHECK_INT(fz_host_new(journal, &b->host), 0);
+	CHECK_INT(fz_host_new(journal, &fz_host_client, &b->host), 0);
 	struct fz_session_params params = {
 		.api_url = "wss://portal.example/",
 		.external_id = "abc",
