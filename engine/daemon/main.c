@@ -24,6 +24,7 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "daemon/paths.h"
+#include "daemon/sandbox.h"
 #include "daemon/service.h"
 #include "io/priority.h"
 
@@ -237,6 +238,8 @@ static int run(struct fzd_params *p)
 	fz_log(FZ_LOG_INFO, "started", "version=%s uid=%u socket=%s", FZ_VERSION,
 		(unsigned)geteuid(), binds ? "bound" : "inherited");
 	r = drop_privileges();
+	if (r == 0)
+		r = fz_sandbox_enter_by_environment();
 	if (r < 0) {
 		fzd_free(d);
 		return EX_NOPERM;

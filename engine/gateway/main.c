@@ -14,6 +14,7 @@
 #include "base/log.h"
 #include "control/io/device_id.h"
 #include "crypto/selftest.h"
+#include "daemon/sandbox.h"
 #include "gateway/options.h"
 #include "gateway/service.h"
 #include "gateway/token.h"
@@ -150,6 +151,8 @@ static int serve(const struct gw_options *o)
 		return complain("CAP_NET_ADMIN is missing: start it by systemctl start "
 				"firezone-gateway, or as root",
 			GW_EXIT_NO_PERMISSION);
+	if (fz_sandbox_enter_by_environment() < 0)
+		return GW_EXIT_FAILURE;
 	return (int)gw_service_run(o, id, &token);
 }
 

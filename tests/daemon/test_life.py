@@ -65,13 +65,14 @@ def test_it_serves_an_inherited_socket_as_a_user_with_one_capability():
                 lines = dict(line.split(":", 1) for line in f if ":" in line)
             assert lines["Uid"].split()[0] == str(real.SERVICE_USER)
             assert int(lines["CapEff"], 16) & ~(1 << 12) == 0, lines["CapEff"]
+            assert fz.is_sanitized() or lines["Seccomp"].strip() == "2", lines["Seccomp"]
             # What it keeps is its own.
             assert d.cli("settings", "set", "log_filter", "debug").returncode == 0
             assert os.stat(real.STATE + "/settings.conf").st_uid == real.SERVICE_USER
         assert os.path.exists(real.SOCKET), "an inherited socket stays"
 
 
-def test_as_root_it_keeps_one_capability_and_gains_none():
+def test_as_root_it_keeps_one_capability_gains_none_and_has_its_system_calls_filtered():
     real.reset()
     with real.Daemon() as d:
         with open(f"/proc/{d.process.pid}/status") as f:
@@ -79,6 +80,7 @@ def test_as_root_it_keeps_one_capability_and_gains_none():
         for name, want in (("CapEff", 1 << 12), ("CapPrm", 1 << 12), ("CapBnd", 0), ("CapInh", 0), ("CapAmb", 0)):
             assert int(lines[name], 16) == want, (name, lines[name])
         assert lines["NoNewPrivs"].strip() == "1"
+        assert fz.is_sanitized() or lines["Seccomp"].strip() == "2", lines["Seccomp"]
         assert d.cli("settings", "set", "log_filter", "debug").returncode == 0, "what it keeps it can still write"
 
 
