@@ -1,11 +1,13 @@
 #!/usr/bin/env python3
 """firezoned's life: starting, its socket, signals, a second one, a crash, what it undoes, how it sleeps."""
+import http.server
 import os
 import signal
 import socket
 import stat
 import subprocess
 import sys
+import threading
 import time
 
 import real
@@ -189,20 +191,62 @@ def test_what_no_journal_names_is_found_by_its_tag_and_nobody_elses_is_touched()
         ip(words[0], "del", *words[2:])
 
 
+def sleeps_and_is_small(d, mib=12):
+    """Whoever asked last has gone, and nothing is left to wake up for."""
+    real.wait_until(lambda: d.json("metrics")["metrics"] and True)
+    time.sleep(0.5)
+    before = real.context_switches(d.process.pid)
+    time.sleep(3)
+    after = real.context_switches(d.process.pid)
+    assert after == before, f"{after - before} wake-ups in three seconds"
+    rss = real.rss_kib(d.process.pid)
+    print(f"     {rss} KiB resident, {after - before} wake-ups in 3 s")
+    assert fz.is_sanitized() or rss < mib * 1024, rss
+
+
 def test_idle_it_sleeps_and_is_small():
     real.reset()
     with real.Daemon() as d:
         d.status()
-        # The connection that status made is closed by now; nothing is left to wake up for.
-        real.wait_until(lambda: d.json("metrics")["metrics"] and True)
-        time.sleep(0.5)
-        before = real.context_switches(d.process.pid)
-        time.sleep(3)
-        after = real.context_switches(d.process.pid)
-        assert after == before, f"{after - before} wake-ups in three seconds"
-        rss = real.rss_kib(d.process.pid)
-        print(f"     {rss} KiB resident, {after - before} wake-ups in 3 s")
-        assert fz.is_sanitized() or rss < 12 * 1024, rss
+        sleeps_and_is_small(d)
+
+
+class Refuses(http.server.BaseHTTPRequestHandler):
+    """A portal that knows nobody."""
+
+    def do_GET(self):
+        body = b'{"status": 401, "code": "invalid_token"}'
+        self.send_response(401)
+        self.send_header("Content-Type", "application/problem+json")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_):
+        pass
+
+
+def test_with_a_refused_token_it_sleeps_and_is_small():
+    real.reset()
+    real.put(real.ETC + "/token", "a.token", 0o600)
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Refuses) as portal:
+        threading.Thread(target=portal.serve_forever, daemon=True).start()
+        with real.Daemon(env={"FIREZONE_API_URL": f"ws://127.0.0.1:{portal.server_port}/", "FIREZONE_ID": "a-test",
+                              "FIREZONE_INSECURE_PORTAL": "true"}) as d:
+            real.wait_until(lambda: d.status()["token"].get("verdict") == "refused")
+            assert d.status()["service_mode"], d.status()
+            sleeps_and_is_small(d)
+        portal.shutdown()
+
+
+def test_down_it_sleeps_and_is_small():
+    real.reset()
+    real.put(real.ETC + "/token", "a.token", 0o600)
+    with real.Daemon(env={"FIREZONE_API_URL": "wss://127.0.0.1:9/", "FIREZONE_ID": "a-test"}) as d:
+        real.wait_until(lambda: "tun-firezone" in [name for _, name in socket.if_nameindex()])
+        assert d.json("down")["state"] == "down"
+        # The code that a session used, of libsodium, intel-ipsec-mb and wolfSSL, stays in the page cache and counts.
+        sleeps_and_is_small(d, 14)
 
 
 def test_the_watchdog_is_fed_when_the_manager_asks():
