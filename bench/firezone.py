@@ -9,6 +9,7 @@ import argparse
 import json
 import os
 import pathlib
+import signal
 import subprocess
 import sys
 import time
@@ -92,6 +93,7 @@ def main():
     here = os.path.dirname(os.path.abspath(__file__))
     options.version = options.version or subprocess.run(["git", "-C", here, "describe", "--always", "--dirty"], check=False,
                                                         stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True).stdout.strip()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # by way of the lab's end
     run = Run(options)
     with FirezoneLab(options.bin) as lab:
         lab.raise_pair()

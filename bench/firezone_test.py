@@ -96,6 +96,9 @@ class Figures(unittest.TestCase):
         self.assertEqual(list(parts.phases(events, parts.CONNECTING)), ["ask_ms"])
         self.assertAlmostEqual(parts.phases(events, parts.CONNECTING)["ask_ms"], 2)
 
+    def test_iperf_never_runs_for_ever(self):
+        self.assertEqual([parts.whole(s) for s in (0.4, 0.5, 1, 1.5, 3)], [1, 1, 1, 2, 3])
+
     def test_every_phase_is_a_step_of_the_report(self):
         steps = {key for key, _ in report.STEPS} | {"relay"}  # which goes on beside the others
         self.assertEqual({n for n, *_ in parts.STARTING + parts.CONNECTING} - steps, set())

@@ -162,8 +162,13 @@ def clients(lab, options):
 
 # ---- throughput ------------------------------------------------------------------------------------------------------------
 
+def whole(seconds):
+    """iperf3 cuts off the fraction, and takes 0 for ever."""
+    return max(1, round(seconds))
+
+
 def iperf(lab, ip, port, seconds, *words):
-    out = json.loads(lab.on("client", "iperf3", "-c", ip, "-p", str(port), "-J", "-t", str(seconds), *words, check=False))
+    out = json.loads(lab.on("client", "iperf3", "-c", ip, "-p", str(port), "-J", "-t", str(whole(seconds)), *words, check=False))
     if "error" in out:
         raise RuntimeError(out["error"])
     return out["end"]
@@ -190,7 +195,7 @@ def throughput(lab, options):
     gigabytes = 0.0
     for name, words in WAYS:
         r[f"tcp_{name}"] = tcp(lab, RESOURCE, 5201, options.seconds, *words)
-        gigabytes += r[f"tcp_{name}"] * options.seconds / 8
+        gigabytes += r[f"tcp_{name}"] * whole(options.seconds) / 8
     r["cpu_s_per_gb"] = (sum(lab.cpu_of(h) for h in before) - cpu) / gigabytes
     r["udp_errors_under_tcp"] = sum(lab.udp_errors(h) - n for h, n in before.items())
     for name, words in WAYS:
