@@ -9,8 +9,8 @@
 #include "daemon/session_map_internal.h"
 #include "wg/icmp.h"
 #include "wg/packet.h"
+#include "wg/transport.h"
 
-#define EXTENSIONS_MAX   8
 #define CONTROL_PROTOCOL 0xff
 #define CONTROL_GOODBYE  2
 #define IPV6_HEADER      40
@@ -22,63 +22,23 @@ static struct fz_ip ip_of(enum fz_family family, const uint8_t *bytes)
 	return fz_ip_of(family, bytes);
 }
 
-/* The transport's protocol and where it begins; a later fragment begins nowhere (reader empty). False: cut off, or too long. */
-static bool find_transport(struct fz_bytes packet, enum fz_family family, uint8_t *ret_protocol,
-	struct fz_reader *ret_at)
-{
-	const struct fz_reader nowhere = { 0 };
-	struct fz_reader r = fz_reader_of(packet);
-	if (family == FZ_IP4) {
-		size_t header = (size_t)(packet.p[0] & 15u) * 4;
-		bool is_later = (packet.p[6] & 0x1fu) || packet.p[7];
-		fz_reader_skip(&r, header);
-		*ret_protocol = packet.p[9];
-		*ret_at = is_later ? nowhere : r;
-		return header >= 20 && !r.bad;
-	}
-	uint8_t next = packet.p[6];
-	fz_reader_skip(&r, IPV6_HEADER);
-	for (unsigned i = 0; i < EXTENSIONS_MAX; i++) {
-		bool is_fragment = next == IPPROTO_FRAGMENT;
-		if (next != IPPROTO_HOPOPTS && next != IPPROTO_ROUTING && next != IPPROTO_DSTOPTS &&
-			!is_fragment) {
-			*ret_protocol = next;
-			*ret_at = r;
-			return !r.bad;
-		}
-		next = fz_reader_u8(&r);
-		uint8_t words = fz_reader_u8(&r);
-		uint16_t offset = fz_reader_be16(&r);
-		fz_reader_skip(&r, 4);
-		if (!is_fragment)
-			fz_reader_skip(&r, (size_t)words * 8);
-		if (is_fragment && offset >> 3) {
-			*ret_protocol = next;
-			*ret_at = nowhere;
-			return !r.bad;
-		}
-	}
-	return false;
-}
-
-/* `peer_port`: the destination's for what goes out. False: a protocol that Resources do not carry. */
+/* The port is the destination's. False: a protocol that Resources do not carry. */
 static bool read_flow(struct fz_bytes packet, const struct wg_inner *inner, struct map_flow *ret)
 {
-	struct fz_reader at;
-	uint8_t protocol;
+	struct wg_transport t;
 	*ret = (struct map_flow){ .src = ip_of(inner->family, inner->src),
 		.dst = ip_of(inner->family, inner->dst) };
-	if (!find_transport(packet, inner->family, &protocol, &at))
+	if (!wg_transport_find(packet, inner->family, &t))
 		return false;
-	if (protocol == (inner->family == FZ_IP4 ? IPPROTO_ICMP : IPPROTO_ICMPV6)) {
+	if (t.protocol == (inner->family == FZ_IP4 ? IPPROTO_ICMP : IPPROTO_ICMPV6)) {
 		ret->protocol = IPPROTO_ICMP;
 		return true;
 	}
-	if (protocol != IPPROTO_TCP && protocol != IPPROTO_UDP)
+	if (t.protocol != IPPROTO_TCP && t.protocol != IPPROTO_UDP)
 		return false;
-	ret->protocol = protocol;
-	fz_reader_skip(&at, 2);
-	ret->port = fz_reader_be16(&at);
+	ret->protocol = t.protocol;
+	fz_reader_skip(&t.at, 2);
+	ret->port = fz_reader_be16(&t.at);
 	return true;
 }
 
@@ -277,17 +237,16 @@ static bool is_control(struct fz_bytes inner)
 static void look_for_prohibited(struct fz_map *m, fz_time now, const struct fz_map_gateway *g,
 	struct fz_bytes inner, enum fz_family family)
 {
-	struct fz_reader at;
-	uint8_t protocol;
+	struct wg_transport t;
 	struct wg_inner about;
-	if (!find_transport(inner, family, &protocol, &at))
+	if (!wg_transport_find(inner, family, &t))
 		return;
-	uint8_t type = fz_reader_u8(&at), code = fz_reader_u8(&at);
-	bool is_it = family == FZ_IP4 ? protocol == IPPROTO_ICMP && type == 3 && code == 13
-				      : protocol == IPPROTO_ICMPV6 && type == 1 && code == 1;
-	fz_reader_skip(&at, 6);
-	struct fz_bytes original = fz_reader_rest(&at);
-	if (!is_it || at.bad || !wg_inner_parse(original, &about) || about.family != family)
+	uint8_t type = fz_reader_u8(&t.at), code = fz_reader_u8(&t.at);
+	bool is_it = family == FZ_IP4 ? t.protocol == IPPROTO_ICMP && type == 3 && code == 13
+				      : t.protocol == IPPROTO_ICMPV6 && type == 1 && code == 1;
+	fz_reader_skip(&t.at, 6);
+	struct fz_bytes original = fz_reader_rest(&t.at);
+	if (!is_it || t.at.bad || !wg_inner_parse(original, &about) || about.family != family)
 		return;
 	struct fz_ip dst = ip_of(family, about.dst);
 	for (const struct map_prefix *p = longest_maybe(m, &dst); p; p = p->parent)

@@ -1,7 +1,8 @@
-/* ECN both ways, what counts as an inner packet, and ICMP answers. */
+/* ECN both ways, what counts as an inner packet, where its transport begins, and ICMP answers. */
 #include "sim/engine.h"
 #include "wg/icmp.h"
 #include "wg/packet.h"
+#include "wg/transport.h"
 
 /* Header with a right checksum. */
 static size_t write4(uint8_t *out, size_t cap, uint8_t tos, uint8_t protocol, size_t len)
@@ -271,4 +272,85 @@ TEST(icmp, answers_are_few_per_second)
 	CHECK(wg_icmp_unreachable(p->a.device, p->now.at, fz_bytes_of(pkt, n),
 		      fz_span_of(out, sizeof(out))) == 0);
 	sim_pair_free(p);
+}
+
+/* ---- the transport's header ---- */
+
+TEST(transport, options_are_skipped)
+{
+	uint8_t buf[128];
+	struct wg_transport t;
+	size_t n = write4(buf, sizeof(buf), 0, 17, 60);
+	buf[0] = 0x46;
+	fz_be16_store(buf + 24, 0x1234);
+	CHECK(wg_transport_find(fz_bytes_of(buf, n), FZ_IP4, &t));
+	CHECK_UINT(t.protocol, 17);
+	CHECK(!t.is_later_fragment);
+	CHECK_UINT(fz_reader_be16(&t.at), 0x1234);
+	buf[0] = 0x44;
+	CHECK(!wg_transport_find(fz_bytes_of(buf, n), FZ_IP4, &t));
+	buf[0] = 0x4f;
+	CHECK(!wg_transport_find(fz_bytes_of(buf, 59), FZ_IP4, &t));
+}
+
+TEST(transport, later_fragments_show_none)
+{
+	uint8_t buf[128];
+	struct wg_transport t;
+	size_t n = write4(buf, sizeof(buf), 0, 17, 60);
+	buf[7] = 1;
+	CHECK(wg_transport_find(fz_bytes_of(buf, n), FZ_IP4, &t));
+	CHECK(t.is_later_fragment && t.protocol == 17 && t.at.left == 0);
+	n = write6(buf, sizeof(buf), 0, 44, 80);
+	memset(buf + 40, 0, 8);
+	buf[40] = 6;
+	CHECK(wg_transport_find(fz_bytes_of(buf, n), FZ_IP6, &t));
+	CHECK(!t.is_later_fragment && t.protocol == 6 && t.at.left == n - 48);
+	buf[43] = 8;
+	CHECK(wg_transport_find(fz_bytes_of(buf, n), FZ_IP6, &t));
+	CHECK(t.is_later_fragment && t.protocol == 6 && t.at.left == 0);
+}
+
+/* A chain of `n` destination options of eight bytes each, then `protocol`; returns its end. */
+static size_t write_chain(uint8_t *buf, size_t n, uint8_t protocol)
+{
+	memset(buf + 40, 0, 8 * n);
+	for (size_t i = 0; i < n; i++)
+		buf[40 + 8 * i] = i + 1 < n ? 60 : protocol;
+	return 40 + 8 * n;
+}
+
+TEST(transport, a_chain_of_extensions_is_walked_to_its_bound_and_no_further)
+{
+	uint8_t buf[256];
+	struct wg_transport t;
+	size_t n = write6(buf, sizeof(buf), 0, 60, 200);
+	for (size_t k = 1; k <= WG_TRANSPORT_EXTENSIONS_MAX; k++) {
+		size_t end = write_chain(buf, k, 58);
+		buf[end] = 200; /* the transport's first byte */
+		CHECK(wg_transport_find(fz_bytes_of(buf, n), FZ_IP6, &t));
+		CHECK_UINT(t.protocol, 58);
+		CHECK_UINT(fz_reader_u8(&t.at), 200);
+		/* Cut off anywhere within, it is no packet. */
+		for (size_t cut = 0; cut < end; cut++)
+			CHECK(!wg_transport_find(fz_bytes_of(buf, cut), FZ_IP6, &t));
+	}
+	write_chain(buf, WG_TRANSPORT_EXTENSIONS_MAX + 1, 58);
+	CHECK(!wg_transport_find(fz_bytes_of(buf, n), FZ_IP6, &t));
+}
+
+TEST(transport, a_longer_extension_is_skipped_whole)
+{
+	uint8_t buf[256];
+	struct wg_transport t;
+	size_t n = write6(buf, sizeof(buf), 0, 43, 200);
+	memset(buf + 40, 0, 24);
+	buf[40] = 6;
+	buf[41] = 2; /* sixteen bytes beyond the first eight */
+	buf[64] = 77;
+	CHECK(wg_transport_find(fz_bytes_of(buf, n), FZ_IP6, &t));
+	CHECK_UINT(t.protocol, 6);
+	CHECK_UINT(fz_reader_u8(&t.at), 77);
+	buf[41] = 255;
+	CHECK(!wg_transport_find(fz_bytes_of(buf, n), FZ_IP6, &t));
 }
