@@ -173,18 +173,35 @@ static struct grant *find_grant_maybe(struct gw_client *c, const char *resource)
 	return NULL;
 }
 
-const struct grant *gw_table_grant_maybe(const struct gw_client *c, const struct fz_ip *ip)
+/* Negative: `a` is asked before `b`. Clients choose in the same order (firezone's protocol, 5.2). */
+static int order(const struct grant *a, const struct grant *b)
 {
-	const struct grant *best = NULL, *internet = NULL;
-	for (uint32_t i = 0; i < c->n_grants; i++) {
-		const struct grant *grant = &c->grants[i];
-		if (grant->type == GW_RESOURCE_INTERNET)
-			internet = grant;
-		if (grant->type == GW_RESOURCE_CIDR && fz_prefix_contains(&grant->prefix, ip) &&
-			(!best || grant->prefix.bits > best->prefix.bits))
-			best = grant;
-	}
-	return best ? best : internet;
+	static const int ranks[] = {
+		[GW_RESOURCE_CIDR] = 0,
+		[GW_RESOURCE_DNS] = 1,
+		[GW_RESOURCE_INTERNET] = 2,
+	};
+
+	int r = ranks[a->type] - ranks[b->type];
+	if (r == 0 && a->type == GW_RESOURCE_CIDR)
+		r = b->prefix.bits - a->prefix.bits;
+	return r ? r : strcmp(b->resource, a->resource);
+}
+
+/* There is room. */
+static void insert(struct gw_client *c, const struct grant *grant)
+{
+	uint32_t at = c->n_grants++;
+	for (; at > 0 && order(grant, &c->grants[at - 1]) < 0; at--)
+		c->grants[at] = c->grants[at - 1];
+	c->grants[at] = *grant;
+}
+
+static void take_out(struct gw_client *c, const struct grant *grant)
+{
+	uint32_t at = (uint32_t)(grant - c->grants);
+	c->n_grants--;
+	memmove(&c->grants[at], &c->grants[at + 1], (c->n_grants - at) * sizeof(*grant));
 }
 
 static int copy_filters(const struct gw_filter *filters, uint32_t n, struct gw_filter **ret)
@@ -209,7 +226,7 @@ static void end_if_bare(struct gw_table *g, struct gw_client *c)
 static void drop_grant(struct gw_table *g, struct gw_client *c, struct grant *grant)
 {
 	grant_done(grant);
-	*grant = c->grants[--c->n_grants];
+	take_out(c, grant);
 	end_if_bare(g, c);
 }
 
@@ -260,16 +277,17 @@ static int put_grant(struct gw_client *c, const struct gw_table_grant *from)
 		return r;
 	if (at) {
 		grant_done(at);
-	} else {
-		at = &c->grants[c->n_grants++];
-		*at = (struct grant){ 0 };
-		memcpy(at->resource, from->resource, strlen(from->resource) + 1);
+		take_out(c, at);
 	}
-	at->type = from->type;
-	at->prefix = from->prefix;
-	at->filters = filters;
-	at->n_filters = from->n_filters;
-	at->expires_at = from->expires_at;
+	struct grant grant = {
+		.type = from->type,
+		.prefix = from->prefix,
+		.filters = filters,
+		.n_filters = from->n_filters,
+		.expires_at = from->expires_at,
+	};
+	memcpy(grant.resource, from->resource, strlen(from->resource) + 1);
+	insert(c, &grant);
 	return 0;
 }
 

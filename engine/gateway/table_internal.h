@@ -22,6 +22,7 @@ struct gw_client {
 	void *user;
 	bool has_left;
 	uint32_t n_grants, cap_grants;
+	/* The longest prefix first, of equal ones the larger id; DNS Resources, and last the Internet's. */
 	struct grant *grants;
 };
 
@@ -37,5 +38,3 @@ struct gw_table {
 
 struct gw_client *gw_table_find_ip_maybe(
 	const struct gw_table *g, enum fz_family family, const uint8_t *ip);
-/* The grant that covers an address: the longest prefix, else the Internet's. */
-const struct grant *gw_table_grant_maybe(const struct gw_client *c, const struct fz_ip *ip);

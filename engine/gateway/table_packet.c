@@ -6,6 +6,8 @@
 
 #include "base/endian.h"
 #include "gateway/table_internal.h"
+#include "wg/packet.h"
+#include "wg/transport.h"
 
 #define IP4_HEADER  20u
 #define IP6_HEADER  40u
@@ -23,7 +25,6 @@ struct packet {
 	uint16_t src_port, dst_port;
 	uint8_t icmp_type;
 	bool is_later_fragment, has_l4;
-	size_t l4;
 };
 
 static const struct fz_prefix peers4 = { { FZ_IP4, { 100, 64 } }, 11 };
@@ -65,51 +66,21 @@ static void read_l4(struct fz_reader *r, struct packet *p)
 	p->has_l4 = !r->bad;
 }
 
-static bool read4(struct fz_bytes in, struct packet *p)
-{
-	struct fz_reader r = fz_reader_of(in);
-	size_t ihl = (size_t)(fz_reader_u8(&r) & 15u) * 4;
-	fz_reader_skip(&r, 1);
-	size_t total = fz_reader_be16(&r);
-	fz_reader_skip(&r, 2);
-	p->is_later_fragment = (fz_reader_be16(&r) & 0x1fffu) != 0;
-	fz_reader_skip(&r, 1);
-	p->protocol = fz_reader_u8(&r);
-	fz_reader_skip(&r, 2);
-	struct fz_bytes src = fz_reader_take(&r, 4), dst = fz_reader_take(&r, 4);
-	if (r.bad || ihl < IP4_HEADER || ihl > in.n || total != in.n)
-		return false;
-	p->src = fz_ip_of(FZ_IP4, src.p);
-	p->dst = fz_ip_of(FZ_IP4, dst.p);
-	fz_reader_skip(&r, ihl - IP4_HEADER);
-	p->l4 = ihl;
-	read_l4(&r, p);
-	return true;
-}
-
-static bool read6(struct fz_bytes in, struct packet *p)
-{
-	struct fz_reader r = fz_reader_of(in);
-	fz_reader_skip(&r, 4);
-	size_t payload = fz_reader_be16(&r);
-	p->protocol = fz_reader_u8(&r);
-	fz_reader_skip(&r, 1);
-	struct fz_bytes src = fz_reader_take(&r, 16), dst = fz_reader_take(&r, 16);
-	if (r.bad || payload != in.n - IP6_HEADER)
-		return false;
-	p->src = fz_ip_of(FZ_IP6, src.p);
-	p->dst = fz_ip_of(FZ_IP6, dst.p);
-	p->l4 = IP6_HEADER;
-	read_l4(&r, p);
-	return true;
-}
-
 static bool read_packet(struct fz_bytes in, struct packet *p)
 {
-	*p = (struct packet){ 0 };
-	if (in.n == 0)
+	struct wg_inner inner;
+	struct wg_transport t;
+	if (!wg_inner_parse(in, &inner) || inner.len != in.n ||
+		!wg_transport_find(in, inner.family, &t))
 		return false;
-	return in.p[0] >> 4 == 4 ? read4(in, p) : in.p[0] >> 4 == 6 && read6(in, p);
+	*p = (struct packet){
+		.src = fz_ip_of(inner.family, inner.src),
+		.dst = fz_ip_of(inner.family, inner.dst),
+		.protocol = t.protocol,
+		.is_later_fragment = t.is_later_fragment,
+	};
+	read_l4(&t.at, p);
+	return true;
 }
 
 static bool is_multicast(const struct fz_ip *ip)
@@ -217,28 +188,36 @@ static enum gw_table_verdict refuse(const struct packet *p, struct fz_bytes inne
 
 /* ---- judging ---- */
 
-static bool filter_permits(const struct grant *grant, const struct packet *p)
+/* Which way a packet goes: filters speak of the Resource's side of it. */
+enum way { TO_RESOURCE, FROM_RESOURCE };
+
+static bool filter_fits(const struct gw_filter *f, const struct packet *p, enum way way)
+{
+	uint16_t port = way == TO_RESOURCE ? p->dst_port : p->src_port;
+	switch (f->protocol) {
+	case GW_FILTER_ICMP: return p->protocol == ICMP4 || p->protocol == ICMP6;
+	case GW_FILTER_TCP:
+		if (p->protocol != TCP)
+			return false;
+		break;
+	case GW_FILTER_UDP:
+		if (p->protocol != UDP)
+			return false;
+		break;
+	}
+	return !p->has_l4 || (port >= f->from && port <= f->to);
+}
+
+static bool filters_permit(const struct grant *grant, const struct packet *p, enum way way)
 {
 	if (grant->n_filters == 0)
 		return true;
-	for (uint32_t i = 0; i < grant->n_filters && p->has_l4; i++) {
-		const struct gw_filter *f = &grant->filters[i];
-		bool fits = p->dst_port >= f->from && p->dst_port <= f->to;
-		switch (f->protocol) {
-		case GW_FILTER_TCP:
-			if (p->protocol == TCP && fits)
-				return true;
-			break;
-		case GW_FILTER_UDP:
-			if (p->protocol == UDP && fits)
-				return true;
-			break;
-		case GW_FILTER_ICMP:
-			if (p->protocol == ICMP4 || p->protocol == ICMP6)
-				return true;
-			break;
-		}
-	}
+	/* The rest of an answer shows no port; without its first piece, which was judged, nobody can use it. */
+	if (!p->has_l4 && !(p->is_later_fragment && way == FROM_RESOURCE))
+		return false;
+	for (uint32_t i = 0; i < grant->n_filters; i++)
+		if (filter_fits(&grant->filters[i], p, way))
+			return true;
 	return false;
 }
 
@@ -248,6 +227,41 @@ static bool is_internet(const struct fz_ip *ip)
 		if (fz_prefix_contains(&not_internet[i], ip))
 			return false;
 	return true;
+}
+
+static bool covers(const struct grant *grant, const struct fz_ip *ip)
+{
+	switch (grant->type) {
+	case GW_RESOURCE_CIDR: return fz_prefix_contains(&grant->prefix, ip);
+	case GW_RESOURCE_INTERNET: return is_internet(ip);
+	case GW_RESOURCE_DNS: break;
+	}
+	return false;
+}
+
+/* Grants lie in the order of preference: the first that covers the address and permits the packet is the one. */
+static bool is_granted(const struct gw_client *c, const struct fz_ip *ip, const struct packet *p,
+	enum way way, bool *ret_is_covered)
+{
+	*ret_is_covered = false;
+	for (uint32_t i = 0; i < c->n_grants; i++) {
+		if (!covers(&c->grants[i], ip))
+			continue;
+		*ret_is_covered = true;
+		if (filters_permit(&c->grants[i], p, way))
+			return true;
+	}
+	return false;
+}
+
+static bool has_internet(const struct gw_client *c)
+{
+	return c->n_grants > 0 && c->grants[c->n_grants - 1].type == GW_RESOURCE_INTERNET;
+}
+
+static bool is_peer(const struct fz_ip *ip)
+{
+	return fz_prefix_contains(&peers4, ip) || fz_prefix_contains(&peers6, ip);
 }
 
 static void take_control(struct gw_table *g, struct gw_client *c, struct fz_bytes inner)
@@ -279,14 +293,14 @@ static enum gw_table_verdict judge(struct gw_table *g, struct gw_client *c, stru
 		return GW_TABLE_KEEP;
 	if (fz_prefix_contains(&proxies4, &p.dst) || fz_prefix_contains(&proxies6, &p.dst))
 		return refuse(&p, inner, UNREACHABLE, out, ret_len);
-	if (fz_prefix_contains(&peers4, &p.dst) || fz_prefix_contains(&peers6, &p.dst))
+	if (is_peer(&p.dst))
 		return refuse(&p, inner, PROHIBITED, out, ret_len);
-	const struct grant *grant = gw_table_grant_maybe(c, &p.dst);
-	if (!grant || !filter_permits(grant, &p))
-		return refuse(&p, inner, PROHIBITED, out, ret_len);
-	if (grant->type == GW_RESOURCE_INTERNET && !is_internet(&p.dst))
-		return refuse(&p, inner, UNREACHABLE, out, ret_len);
-	return GW_TABLE_KEEP;
+	bool is_covered;
+	if (is_granted(c, &p.dst, &p, TO_RESOURCE, &is_covered))
+		return GW_TABLE_KEEP;
+	/* What nothing but the Internet Resource could have meant does not exist there. */
+	return refuse(
+		&p, inner, !is_covered && has_internet(c) ? UNREACHABLE : PROHIBITED, out, ret_len);
 }
 
 enum gw_table_verdict gw_table_from_client(struct gw_table *g, struct gw_client *c,
@@ -306,8 +320,11 @@ static enum gw_table_verdict judge_return(
 	struct gw_client *c = gw_table_find_ip_maybe(g, p.dst.family, p.dst.b);
 	if (!c)
 		return GW_TABLE_DROP_UNKNOWN;
-	if (!is_icmp_error(&p) && !fz_ip_equal(&p.src, p.src.family == FZ_IP4 ? &g->v4 : &g->v6) &&
-		!gw_table_grant_maybe(c, &p.src))
+	bool is_own = fz_ip_equal(&p.src, p.src.family == FZ_IP4 ? &g->v4 : &g->v6), is_covered;
+	/* Clients reach each other by no gateway: not with errors either. */
+	if (!is_own && is_peer(&p.src))
+		return GW_TABLE_DROP_NOT_GRANTED;
+	if (!is_own && !is_icmp_error(&p) && !is_granted(c, &p.src, &p, FROM_RESOURCE, &is_covered))
 		return GW_TABLE_DROP_NOT_GRANTED;
 	*ret_client = c;
 	return GW_TABLE_KEEP;

@@ -59,9 +59,11 @@ static struct gw_client *give(struct gw_table *t, const char *client, const char
 
 enum { TCP = 6, UDP = 17, ICMP = 1, ICMP6 = 58 };
 
+#define SOME_PORT 40'000
+
 /* `l4` is the destination port, or the ICMP type. */
-static struct fz_bytes packet(
-	uint8_t *buf, const char *from, const char *to, uint8_t protocol, uint16_t l4)
+static struct fz_bytes packet_from(uint8_t *buf, const char *from, uint16_t src_port,
+	const char *to, uint8_t protocol, uint16_t l4)
 {
 	struct fz_ip src = ip(from), dst = ip(to);
 	struct fz_writer w = fz_writer_of(fz_span_of(buf, 128));
@@ -78,10 +80,16 @@ static struct fz_bytes packet(
 	if (protocol == ICMP || protocol == ICMP6)
 		fz_writer_u8(&w, (uint8_t)l4);
 	else
-		fz_writer_be32(&w, 40'000u << 16 | l4);
+		fz_writer_be32(&w, (uint32_t)src_port << 16 | l4);
 	fz_writer_zeros(&w, (src.family == FZ_IP4 ? 60 : 80) - w.len);
 	CHECK(!w.bad);
 	return fz_writer_written(&w);
+}
+
+static struct fz_bytes packet(
+	uint8_t *buf, const char *from, const char *to, uint8_t protocol, uint16_t l4)
+{
+	return packet_from(buf, from, SOME_PORT, to, protocol, l4);
 }
 
 static uint8_t answer[GW_TABLE_ANSWER_MAX];
@@ -117,13 +125,13 @@ TEST(gateway_table, each_packet_of_a_client_has_its_verdict)
 		{ "100.64.0.2", "10.9.0.5", ICMP, 8, GW_TABLE_KEEP },
 		{ "100.64.0.2", "10.9.0.5", 47, 0, GW_TABLE_KEEP },
 		{ "100.64.0.2", "10.9.1.5", TCP, 22, GW_TABLE_REPLY },
-		{ "100.64.0.2", "10.8.0.1", TCP, 80, GW_TABLE_KEEP },
 		{ "100.64.0.2", "10.8.0.1", TCP, 443, GW_TABLE_KEEP },
 		{ "100.64.0.2", "10.8.0.1", TCP, 444, GW_TABLE_REPLY },
 		{ "100.64.0.2", "10.8.0.1", UDP, 80, GW_TABLE_REPLY },
 		{ "100.64.0.2", "10.8.0.1", ICMP, 8, GW_TABLE_REPLY },
 		{ "100.64.0.2", "10.8.0.1", 47, 0, GW_TABLE_REPLY },
-		{ "100.64.0.2", "10.8.7.1", TCP, 80, GW_TABLE_REPLY },
+		{ "100.64.0.2", "10.8.7.1", TCP, 80, GW_TABLE_KEEP }, /* by the wider one */
+		{ "100.64.0.2", "10.8.7.1", TCP, 22, GW_TABLE_REPLY },
 		{ "100.64.0.2", "10.8.7.1", UDP, 53, GW_TABLE_KEEP },
 		{ "100.64.0.2", "10.8.7.1", ICMP, 8, GW_TABLE_KEEP },
 		{ "100.64.0.2", "100.64.0.1", TCP, 22, GW_TABLE_KEEP },
@@ -156,6 +164,70 @@ TEST(gateway_table, each_packet_of_a_client_has_its_verdict)
 		total += gw_table_counts(t)[v];
 	CHECK_UINT(total, FZ_ARRAY_LEN(table));
 	gw_table_free(t);
+}
+
+TEST(gateway_table, what_permits_beats_what_is_longer_and_each_grant_ends_by_itself)
+{
+	static const struct gw_filter tcp[] = { { GW_FILTER_TCP, 20, 100 } },
+				      udp[] = { { GW_FILTER_UDP, 20, 100 } };
+	struct gw_table *t = make();
+	struct gw_client *c = NULL;
+	for (int i = 0; i < 2; i++) {
+		struct gw_table_grant g = grant_of(A, i == 0 ? "r-1" : "r-2");
+		g.type = GW_RESOURCE_CIDR;
+		g.prefix = prefix("10.9.0.0/24");
+		g.filters = i == 0 ? tcp : udp;
+		g.n_filters = 1;
+		g.expires_at = i == 0 ? 1000 : 2000;
+		CHECK_INT(gw_table_authorize(t, &g, &c), 0);
+	}
+	CHECK_INT(send_up(t, c, "100.64.0.2", "10.9.0.5", TCP, 80), GW_TABLE_KEEP);
+	CHECK_INT(send_up(t, c, "100.64.0.2", "10.9.0.5", UDP, 80), GW_TABLE_KEEP);
+	CHECK_INT(send_up(t, c, "100.64.0.2", "10.9.0.5", UDP, 101), GW_TABLE_REPLY);
+	gw_table_poll(t, 1000);
+	CHECK_INT(send_up(t, c, "100.64.0.2", "10.9.0.5", TCP, 80), GW_TABLE_REPLY);
+	CHECK_INT(send_up(t, c, "100.64.0.2", "10.9.0.5", UDP, 80), GW_TABLE_KEEP);
+	gw_table_poll(t, 2000);
+	CHECK_INT(send_up(t, c, "100.64.0.2", "10.9.0.5", UDP, 80), GW_TABLE_REPLY);
+	gw_table_free(t);
+}
+
+TEST(gateway_table, whatever_the_order_of_grants_the_same_packets_pass)
+{
+	static const struct gw_filter web[] = { { GW_FILTER_TCP, 443, 443 } },
+				      dns[] = { { GW_FILTER_UDP, 53, 53 } };
+
+	static const struct {
+		const char *resource, *to;
+		const struct gw_filter *filters;
+	} grants[] = {
+		{ "r-1", "10.0.0.0/8", web },
+		{ "r-2", "10.9.0.0/16", dns },
+		{ "r-3", "10.9.0.0/24", web },
+		{ "r-4", NULL, NULL },
+	};
+
+	for (size_t first = 0; first < FZ_ARRAY_LEN(grants); first++) {
+		struct gw_table *t = make();
+		struct gw_client *c = NULL;
+		for (size_t i = 0; i < FZ_ARRAY_LEN(grants); i++) {
+			size_t k = (first + i) % FZ_ARRAY_LEN(grants);
+			c = give(t, A, grants[k].resource, grants[k].to, grants[k].filters,
+				grants[k].filters ? 1 : 0);
+		}
+		/* A grant may come again with another address. */
+		c = give(t, A, "r-3", "10.9.1.0/24", web, 1);
+		CHECK_INT(send_up(t, c, "100.64.0.2", "10.9.0.5", TCP, 443), GW_TABLE_KEEP);
+		CHECK_INT(send_up(t, c, "100.64.0.2", "10.9.1.5", UDP, 53), GW_TABLE_KEEP);
+		CHECK_INT(send_up(t, c, "100.64.0.2", "10.8.0.5", UDP, 53), GW_TABLE_REPLY);
+		CHECK_UINT(answer[21], 13);
+		CHECK_INT(send_up(t, c, "100.64.0.2", "192.168.0.5", UDP, 53), GW_TABLE_REPLY);
+		CHECK_UINT(answer[21], 0);
+		CHECK_INT(send_up(t, c, "100.64.0.2", "9.9.9.9", UDP, 53), GW_TABLE_KEEP);
+		gw_table_reject(t, A, "r-1");
+		CHECK_INT(send_up(t, c, "100.64.0.2", "10.9.0.5", TCP, 443), GW_TABLE_REPLY);
+		gw_table_free(t);
+	}
 }
 
 TEST(gateway_table, the_internet_is_what_is_nobodys_own)
@@ -291,6 +363,128 @@ TEST(gateway_table, answers_reach_the_client_that_was_granted_their_source)
 		GW_TABLE_KEEP);
 	CHECK_INT(gw_table_from_tun(t, packet(buf, "10.9.0.5", "100.64.0.4", TCP, 1), &to),
 		GW_TABLE_DROP_UNKNOWN);
+	gw_table_free(t);
+}
+
+static enum gw_table_verdict send_down(
+	struct gw_table *t, const char *from, uint16_t port, uint8_t protocol, uint16_t l4)
+{
+	uint8_t buf[128];
+	struct gw_client *to = NULL;
+	const char *client = strchr(from, ':') ? "fd00:2021:1111::2" : "100.64.0.2";
+	return gw_table_from_tun(t, packet_from(buf, from, port, client, protocol, l4), &to);
+}
+
+TEST(gateway_table, an_answer_passes_where_the_question_could)
+{
+	static const struct gw_filter web[] = { { GW_FILTER_TCP, 80, 443 } },
+				      pings[] = { { GW_FILTER_ICMP, 0, 65535 },
+					      { GW_FILTER_UDP, 53, 53 } };
+
+	static const struct {
+		const char *from;
+		uint16_t port;
+		uint8_t protocol;
+		uint16_t l4;
+		enum gw_table_verdict want;
+	} table[] = {
+		{ "10.8.0.1", 443, TCP, SOME_PORT, GW_TABLE_KEEP },
+		{ "10.8.0.1", 444, TCP, 443, GW_TABLE_DROP_NOT_GRANTED },
+		{ "10.8.0.1", 443, UDP, SOME_PORT, GW_TABLE_DROP_NOT_GRANTED },
+		{ "10.8.0.1", 0, ICMP, 0, GW_TABLE_DROP_NOT_GRANTED },
+		{ "10.8.0.1", 0, ICMP, 3, GW_TABLE_KEEP }, /* errors pass everywhere */
+		{ "10.8.0.1", 0, 47, 0, GW_TABLE_DROP_NOT_GRANTED },
+		{ "10.8.7.1", 53, UDP, SOME_PORT, GW_TABLE_KEEP },
+		{ "10.8.7.1", 80, TCP, SOME_PORT, GW_TABLE_KEEP },
+		{ "10.8.7.1", 0, ICMP, 0, GW_TABLE_KEEP },
+		{ "172.16.0.1", 443, TCP, SOME_PORT, GW_TABLE_DROP_NOT_GRANTED },
+		{ "100.64.0.1", 443, TCP, SOME_PORT, GW_TABLE_KEEP },
+		{ "100.64.0.9", 443, TCP, SOME_PORT, GW_TABLE_DROP_NOT_GRANTED },
+		{ "100.64.0.9", 0, ICMP, 3, GW_TABLE_DROP_NOT_GRANTED },
+		{ "fd00:2021:1111::9", 443, TCP, SOME_PORT, GW_TABLE_DROP_NOT_GRANTED },
+		{ "fd00:2021:1111::9", 0, ICMP6, 1, GW_TABLE_DROP_NOT_GRANTED },
+	};
+	struct gw_table *t = make();
+	give(t, A, "r-web", "10.8.0.0/16", web, 1);
+	give(t, A, "r-ping", "10.8.7.0/24", pings, 2);
+	/* Whatever a portal grants: no Resource has a device's address. */
+	give(t, A, "r-devices", "100.64.0.0/11", NULL, 0);
+	for (size_t i = 0; i < FZ_ARRAY_LEN(table); i++) {
+		enum gw_table_verdict got =
+			send_down(t, table[i].from, table[i].port, table[i].protocol, table[i].l4);
+		if (got != table[i].want)
+			TEST_FAIL("%zu: from %s, protocol %u: %d", i, table[i].from,
+				table[i].protocol, (int)got);
+	}
+	gw_table_free(t);
+}
+
+TEST(gateway_table, with_the_internet_no_private_address_answers)
+{
+	struct gw_table *t = make();
+	give(t, A, "r-internet", NULL, NULL, 0);
+	CHECK_INT(send_down(t, "9.9.9.9", 443, TCP, SOME_PORT), GW_TABLE_KEEP);
+	CHECK_INT(send_down(t, "192.168.1.1", 443, TCP, SOME_PORT), GW_TABLE_DROP_NOT_GRANTED);
+	CHECK_INT(send_down(t, "192.168.1.1", 0, ICMP, 11), GW_TABLE_KEEP);
+	CHECK_INT(send_down(t, "100.64.0.9", 443, TCP, SOME_PORT), GW_TABLE_DROP_NOT_GRANTED);
+	CHECK_INT(send_down(t, "2606:4700::1111", 443, TCP, SOME_PORT), GW_TABLE_KEEP);
+	CHECK_INT(send_down(t, "fd77::1", 443, TCP, SOME_PORT), GW_TABLE_DROP_NOT_GRANTED);
+	give(t, A, "r-office", "192.168.1.0/24", NULL, 0);
+	CHECK_INT(send_down(t, "192.168.1.1", 443, TCP, SOME_PORT), GW_TABLE_KEEP);
+	gw_table_free(t);
+}
+
+/* Puts a header of eight bytes in front of what follows the IPv6 header. */
+static struct fz_bytes behind(uint8_t *buf, struct fz_bytes p, uint8_t extension)
+{
+	memmove(buf + 48, buf + 40, p.n - 40);
+	memset(buf + 40, 0, 8);
+	buf[40] = buf[6];
+	buf[6] = extension;
+	fz_be16_store(buf + 4, (uint16_t)(p.n + 8 - 40));
+	return fz_bytes_of(buf, p.n + 8);
+}
+
+TEST(gateway_table, extension_headers_hide_nothing)
+{
+	static const struct gw_filter web[] = { { GW_FILTER_TCP, 80, 80 } };
+	static const uint8_t kinds[] = { 0, 43, 44,
+		60 }; /* hop by hop, routing, fragment, destination */
+	uint8_t buf[256];
+	struct gw_table *t = make();
+	struct gw_client *c = give(t, A, "r-six", "fd09::/64", web, 1), *to;
+	struct fz_span out = fz_span_of(answer, sizeof(answer));
+	for (size_t i = 0; i < FZ_ARRAY_LEN(kinds); i++) {
+		struct fz_bytes p = packet(buf, "fd00:2021:1111::2", "fd09::5", ICMP6, 1);
+		p = behind(buf, behind(buf, p, kinds[i]), 60);
+		CHECK_INT(
+			gw_table_from_client(t, c, p, out, &answer_len), GW_TABLE_DROP_ICMP_ERROR);
+		p = packet(buf, "fd00:2021:1111::2", "fd09::5", TCP, 80);
+		p = behind(buf, p, kinds[i]);
+		CHECK_INT(gw_table_from_client(t, c, p, out, &answer_len), GW_TABLE_KEEP);
+		p = packet(buf, "fd00:2021:1111::2", "fd09::5", TCP, 81);
+		p = behind(buf, p, kinds[i]);
+		CHECK_INT(gw_table_from_client(t, c, p, out, &answer_len), GW_TABLE_REPLY);
+		p = packet_from(buf, "fd09::5", 81, "fd00:2021:1111::2", TCP, SOME_PORT);
+		CHECK_INT(gw_table_from_tun(t, behind(buf, p, kinds[i]), &to),
+			GW_TABLE_DROP_NOT_GRANTED);
+	}
+	gw_table_free(t);
+}
+
+TEST(gateway_table, the_rest_of_an_answer_in_pieces_follows_its_protocol)
+{
+	static const struct gw_filter dns[] = { { GW_FILTER_UDP, 53, 53 } };
+	uint8_t buf[128];
+	struct gw_table *t = make();
+	struct gw_client *to;
+	give(t, A, "r-dns", "10.9.0.0/24", dns, 1);
+	struct fz_bytes p = packet(buf, "10.9.0.5", "100.64.0.2", UDP, 1);
+	buf[7] = 8;
+	CHECK_INT(gw_table_from_tun(t, p, &to), GW_TABLE_KEEP);
+	p = packet(buf, "10.9.0.5", "100.64.0.2", TCP, 1);
+	buf[7] = 8;
+	CHECK_INT(gw_table_from_tun(t, p, &to), GW_TABLE_DROP_NOT_GRANTED);
 	gw_table_free(t);
 }
 
