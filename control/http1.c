@@ -77,7 +77,7 @@ static bool parse_length(struct fz_bytes v, struct fzp_head *h)
 }
 
 struct found {
-	bool upgrade, connection;
+	bool upgrade, connection, coding;
 };
 
 static bool take_header(struct fz_bytes line, struct fzp_head *h, struct found *found)
@@ -96,7 +96,11 @@ static bool take_header(struct fz_bytes line, struct fzp_head *h, struct found *
 		found->connection = list_has(value, "upgrade");
 	else if (equals_nocase(name, "content-length"))
 		return parse_length(value, h);
-	else if (equals_nocase(name, "sec-websocket-accept"))
+	else if (equals_nocase(name, "transfer-encoding")) {
+		/* Any other coding, or several, we did not ask for and cannot undo. */
+		h->is_chunked = !found->coding && equals_nocase(value, "chunked");
+		found->coding = true;
+	} else if (equals_nocase(name, "sec-websocket-accept"))
 		return copy_value(value, h->accept, sizeof(h->accept));
 	else if (equals_nocase(name, "retry-after"))
 		(void)copy_value(value, h->retry_after, sizeof(h->retry_after));
@@ -146,9 +150,86 @@ enum fzp_head_verdict fzp_head_parse(struct fz_bytes in, struct fzp_head *ret_he
 		first = false;
 	}
 	h.upgrades = found.upgrade && found.connection;
+	h.is_problem &= h.is_chunked || !found.coding;
 	*ret_head = h;
 	return FZP_HEAD_OK;
 }
+
+/* ---- chunked bodies ---- */
+
+static bool hex_digit(uint8_t c, size_t *ret)
+{
+	if (c >= '0' && c <= '9')
+		*ret = (size_t)(c - '0');
+	else if ((c | 0x20u) >= 'a' && (c | 0x20u) <= 'f')
+		*ret = (c | 0x20u) - 'a' + 10;
+	else
+		return false;
+	return true;
+}
+
+/* The line without its end; MORE if the end is not there yet. */
+static enum fzp_head_verdict take_line(struct fz_reader *r, struct fz_bytes *ret_line)
+{
+	struct fz_bytes rest = fz_bytes_of(r->p, r->left);
+	const uint8_t *eol = rest.n > 0 ? memmem(rest.p, rest.n, "\r\n", 2) : NULL;
+	if (!eol)
+		return rest.n > FZP_HEAD_MAX ? FZP_HEAD_BAD : FZP_HEAD_MORE;
+	*ret_line = fz_reader_take(r, (size_t)(eol - rest.p));
+	fz_reader_skip(r, 2);
+	return FZP_HEAD_OK;
+}
+
+/* Hex digits, then nothing, white space or an extension, which is ignored. */
+static bool parse_size(struct fz_bytes line, size_t *ret_size)
+{
+	size_t n = 0, digits = 0, digit;
+	for (; digits < line.n && hex_digit(line.p[digits], &digit); digits++) {
+		if (n > FZP_BODY_MAX)
+			return false;
+		n = n * 16 + digit;
+	}
+	bool ends = digits == line.n || line.p[digits] == ';' || line.p[digits] == ' ' ||
+		    line.p[digits] == '\t';
+	*ret_size = n;
+	return digits > 0 && ends && n <= FZP_BODY_MAX;
+}
+
+/* Behind the last chunk: fields that are of no interest, up to an empty line. */
+static enum fzp_head_verdict skip_trailer(struct fz_reader *r)
+{
+	struct fz_bytes line = { .n = 1 };
+	enum fzp_head_verdict v = FZP_HEAD_OK;
+	while (v == FZP_HEAD_OK && line.n > 0)
+		v = take_line(r, &line);
+	return v;
+}
+
+enum fzp_head_verdict fzp_chunked_read(struct fz_bytes in, struct fz_writer *w)
+{
+	struct fz_reader r = fz_reader_of(in);
+	for (;;) {
+		struct fz_bytes line;
+		size_t size;
+		enum fzp_head_verdict v = take_line(&r, &line);
+		if (v != FZP_HEAD_OK)
+			return v;
+		if (!parse_size(line, &size))
+			return FZP_HEAD_BAD;
+		if (size == 0)
+			return skip_trailer(&r);
+		struct fz_bytes data = fz_reader_take(&r, size < r.left ? size : r.left);
+		if (w)
+			fz_writer_bytes(w, data);
+		if (data.n < size || r.left < 2)
+			return FZP_HEAD_MORE;
+		struct fz_bytes end = fz_reader_take(&r, 2);
+		if (memcmp(end.p, "\r\n", 2) != 0)
+			return FZP_HEAD_BAD;
+	}
+}
+
+/* ---- Retry-After ---- */
 
 /* Days from 1970 to a civil date (proleptic Gregorian, March-based years). */
 static int64_t days_from_civil(int64_t y, int64_t m, int64_t d)

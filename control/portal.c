@@ -273,14 +273,44 @@ void fzp_portal_dial_failed(struct fzp_portal *p, enum fzp_reason why, struct fz
 		fail(p, why, NULL, now);
 }
 
+/* ---- refusals ---- */
+
+static struct fz_bytes raw_body(const struct fzp_portal *p)
+{
+	return fz_bytes_of(p->http_in.p + p->head.len, p->http_in.len - p->head.len);
+}
+
+/* True once the refusal's body is there, so far as it is wanted. */
+static bool has_body(const struct fzp_portal *p)
+{
+	struct fz_bytes body = raw_body(p);
+	if (!p->head.is_problem || body.n >= FZP_BODY_MAX)
+		return true;
+	if (p->head.is_chunked)
+		return fzp_chunked_read(body, NULL) != FZP_HEAD_MORE;
+	return p->head.has_length && body.n >= p->head.content_length;
+}
+
+static enum fzp_reason refusal_of(const struct fzp_portal *p)
+{
+	struct fz_bytes body = raw_body(p);
+	FZ_CLEANUP(fz_freep) uint8_t *joined = NULL;
+	if (p->head.is_problem && p->head.is_chunked) {
+		joined = fz_alloc(FZP_BODY_MAX, 1);
+		struct fz_writer w = fz_writer_of(fz_span_of(joined, joined ? FZP_BODY_MAX : 0));
+		enum fzp_head_verdict v = fzp_chunked_read(body, &w);
+		/* One that breaks off counts as far as it came. */
+		body = v == FZP_HEAD_BAD ? (struct fz_bytes){ 0 } : fz_writer_written(&w);
+	}
+	return fzp_reason_of_http(p->head.status, p->head.is_problem, body);
+}
+
 void fzp_portal_disconnected(struct fzp_portal *p, struct fz_now now)
 {
 	p->is_shell_connected = false;
 	if (p->state == FZP_PORTAL_UPGRADING && p->has_head) {
 		/* A refusal whose body ended with the connection. */
-		size_t at = p->head.len;
-		struct fz_bytes body = fz_bytes_of(p->http_in.p + at, p->http_in.len - at);
-		fail(p, fzp_reason_of_http(p->head.status, p->head.is_problem, body), NULL, now);
+		fail(p, refusal_of(p), NULL, now);
 	} else if (p->state != FZP_PORTAL_OFF && p->state != FZP_PORTAL_WAITING &&
 		   p->state != FZP_PORTAL_DIALING) {
 		fail(p, FZP_REASON_LOST, NULL, now);
@@ -372,22 +402,11 @@ static void begin_channel(struct fzp_portal *p, struct fz_bytes surplus, struct 
 	fz_bytebuf_clear(&p->http_in);
 }
 
-/* True once the refusal's body is there, so far as it is wanted. */
-static bool has_body(const struct fzp_portal *p)
-{
-	size_t body = p->http_in.len - p->head.len;
-	uint64_t want = p->head.has_length ? p->head.content_length : FZP_BODY_MAX;
-	return !p->head.is_problem || body >= want || body >= FZP_BODY_MAX;
-}
-
 static void refuse(struct fzp_portal *p, struct fz_now now)
 {
-	struct fz_bytes body =
-		fz_bytes_of(p->http_in.p + p->head.len, p->http_in.len - p->head.len);
-	enum fzp_reason why = fzp_reason_of_http(p->head.status, p->head.is_problem, body);
 	fz_dur wait;
 	bool has_wait = fzp_retry_after(p->head.retry_after, now.wall, &wait);
-	fail(p, why, has_wait ? &wait : NULL, now);
+	fail(p, refusal_of(p), has_wait ? &wait : NULL, now);
 }
 
 static void on_http(struct fzp_portal *p, struct fz_bytes in, struct fz_now now)

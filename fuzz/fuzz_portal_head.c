@@ -21,6 +21,15 @@ static void judge(const struct fzp_head *h, struct fz_bytes body)
 	fz_assert(memchr(h->retry_after, '\0', sizeof(h->retry_after)));
 	if (fzp_retry_after(h->retry_after, (fz_wall){ 1'790'000'000'000'000'000 }, &wait))
 		fz_assert(wait.ns <= DAY_NS);
+	static uint8_t joined[FZP_BODY_MAX];
+	struct fz_writer w = fz_writer_of(fz_span_of(joined, sizeof(joined)));
+	enum fzp_head_verdict v = fzp_chunked_read(body, &w);
+	/* Looking changes nothing; what is carried is never more than what came. */
+	fz_assert(v == fzp_chunked_read(body, NULL) && w.len <= body.n);
+	if (v == FZP_HEAD_OK)
+		fz_assert(fzp_chunked_read(fz_bytes_of(body.p, body.n - 1), NULL) != FZP_HEAD_BAD);
+	if (h->is_chunked)
+		body = fz_writer_written(&w);
 	enum fzp_reason r = fzp_reason_of_http(h->status, h->is_problem, body);
 	const struct fzp_reason_info *info = fzp_reason_info(r);
 	fz_assert(r < FZP_REASON_COUNT_ && info->text[0] != '\0' && info->code[0] != '\0');

@@ -139,3 +139,88 @@ TEST(reason, every_one_has_code_text_and_hint)
 		CHECK(info->code[0] && info->text[0] && info->hint[0]);
 	}
 }
+
+/* ---- chunked bodies ---- */
+
+static enum fzp_head_verdict dechunk(const char *text, char ret_body[static 64], bool *ret_bad)
+{
+	struct fz_writer w = fz_writer_of(fz_span_of(ret_body, 63));
+	enum fzp_head_verdict v = fzp_chunked_read(fz_bytes_of_str(text), &w);
+	ret_body[w.len] = '\0';
+	*ret_bad = w.bad;
+	return v;
+}
+
+TEST(chunked, pieces_become_one)
+{
+	static const char *const same[] = { "5\r\nhello\r\n6\r\n world\r\n0\r\n\r\n",
+		"b\r\nhello world\r\n0\r\n\r\n", "00B;name=value\r\nhello world\r\n0;x\r\n\r\n",
+		"b \r\nhello world\r\n000\r\nTrailer: one\r\nAnother: two\r\n\r\nsurplus" };
+	for (size_t i = 0; i < FZ_ARRAY_LEN(same); i++) {
+		char body[64];
+		bool bad;
+		CHECK_INT(dechunk(same[i], body, &bad), FZP_HEAD_OK);
+		CHECK(!bad);
+		CHECK_STR(body, "hello world");
+	}
+}
+
+TEST(chunked, every_prefix_asks_for_more_and_gives_what_is_there)
+{
+	static const char whole[] = "5\r\nhello\r\n6\r\n world\r\n0\r\nT: x\r\n\r\n";
+	size_t most = 0;
+	for (size_t n = 0; n < sizeof(whole) - 1; n++) {
+		uint8_t body[64];
+		struct fz_writer w = fz_writer_of(fz_span_of(body, sizeof(body)));
+		CHECK_INT(fzp_chunked_read(fz_bytes_of(whole, n), &w), FZP_HEAD_MORE);
+		CHECK(w.len >= most && memcmp(body, "hello world", w.len) == 0);
+		most = w.len;
+	}
+	CHECK_UINT(most, 11);
+}
+
+TEST(chunked, nonsense_is_refused)
+{
+	static const char *const bad[] = { "\r\nx", "g\r\n", "-1\r\n", "5x\r\nhello\r\n",
+		"5\r\nhelloXX0\r\n\r\n", "fffffffffffffffffffff\r\n", "4001\r\n",
+		" 5\r\nhello\r\n" };
+	for (size_t i = 0; i < FZ_ARRAY_LEN(bad); i++)
+		CHECK_INT(fzp_chunked_read(fz_bytes_of_str(bad[i]), NULL), FZP_HEAD_BAD);
+}
+
+TEST(chunked, what_does_not_fit_is_said)
+{
+	char body[64];
+	bool bad;
+	CHECK_INT(dechunk("40\r\n0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef\r"
+			  "\n0\r\n\r\n",
+			  body, &bad),
+		FZP_HEAD_OK);
+	CHECK(bad);
+}
+
+TEST(chunked, only_the_one_coding_is_understood)
+{
+	static const struct {
+		const char *fields;
+		bool is_chunked, is_problem;
+	} table[] = {
+		{ "Transfer-Encoding: chunked\r\n", true, true },
+		{ "transfer-encoding: Chunked\r\nContent-Length: 7\r\n", true, true },
+		{ "Transfer-Encoding: gzip, chunked\r\n", false, false },
+		{ "Transfer-Encoding: gzip\r\nTransfer-Encoding: chunked\r\n", false, false },
+		{ "Transfer-Encoding: identity\r\n", false, false },
+		{ "Content-Length: 7\r\n", false, true },
+	};
+
+	for (size_t i = 0; i < FZ_ARRAY_LEN(table); i++) {
+		char text[256];
+		struct fzp_head h;
+		snprintf(text, sizeof(text),
+			"HTTP/1.1 401 x\r\nContent-Type: application/problem+json\r\n%s\r\n",
+			table[i].fields);
+		CHECK_INT(parse(text, &h), FZP_HEAD_OK);
+		if (h.is_chunked != table[i].is_chunked || h.is_problem != table[i].is_problem)
+			TEST_FAIL("%s", table[i].fields);
+	}
+}

@@ -488,6 +488,56 @@ TEST(portal, token_expired_ends_the_session_and_other_disconnects_do_not)
 	fzp_portal_free(f.p);
 }
 
+TEST(portal, a_refusal_in_chunks_is_read_whole)
+{
+	static const char whole[] =
+		"HTTP/1.1 401 x\r\nContent-Type: application/problem+json\r\nTransfer-Encoding: "
+		"chunked\r\n\r\n9\r\n{\"code\":\"\r\nF;x=y\r\ninvalid_token\"}\r\n0\r\n\r\n";
+	for (size_t cut = 1; cut < sizeof(whole) - 1; cut++) {
+		static struct fake f;
+		make(&f);
+		fzp_portal_connected(f.p, f.now);
+		fzp_portal_received(f.p, fz_bytes_of(whole, cut), f.now);
+		act(&f);
+		CHECK_INT(f.n_ended, 0);
+		fzp_portal_received(f.p, fz_bytes_of(whole + cut, sizeof(whole) - 1 - cut), f.now);
+		act(&f);
+		CHECK_INT(f.n_ended, 1);
+		CHECK_INT(f.reason, FZP_REASON_INVALID_TOKEN);
+		fzp_portal_free(f.p);
+	}
+}
+
+TEST(portal, a_refusal_in_chunks_without_end_is_bounded)
+{
+	static struct fake f;
+	make(&f);
+	fzp_portal_connected(f.p, f.now);
+	hear(&f, "HTTP/1.1 401 x\r\nContent-Type: application/problem+json\r\nTransfer-Encoding: "
+		 "chunked\r\n\r\n");
+	int n = 0;
+	for (; n < 100'000 && f.n_downs == 0; n++)
+		hear(&f, "1\r\nx\r\n");
+	CHECK_INT(f.n_downs, 1);
+	CHECK(n <= 16384 / 6 + 1);
+	CHECK_INT(f.reason, FZP_REASON_AUTHENTICATION);
+	fzp_portal_free(f.p);
+}
+
+TEST(portal, a_refusal_in_chunks_that_ends_with_the_connection_counts_as_far_as_it_came)
+{
+	static struct fake f;
+	make(&f);
+	fzp_portal_connected(f.p, f.now);
+	hear(&f, "HTTP/1.1 401 x\r\nContent-Type: application/problem+json\r\nTransfer-Encoding: "
+		 "chunked\r\n\r\n18\r\n{\"code\":\"invalid_token\"}\r\n");
+	CHECK_INT(f.n_ended, 0);
+	fzp_portal_disconnected(f.p, f.now);
+	act(&f);
+	CHECK_INT(f.reason, FZP_REASON_INVALID_TOKEN);
+	fzp_portal_free(f.p);
+}
+
 TEST(portal, phx_close_and_a_close_frame_reconnect)
 {
 	static struct fake f;
