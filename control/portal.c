@@ -22,6 +22,7 @@
 #define HEARTBEATS_UNANSWERED_MAX 3
 #define FIRST_ATTEMPTS            15 /* this many a second apart, then the growing delays */
 #define WAITING_MAX               256
+#define STEADY                    FZ_SECONDS(60) /* a connection that lasted this long was none of a series */
 #define REQUEST_MAX               (FZP_TARGET_MAX + FZ_TOKEN_MAX + 1024)
 
 struct waiting {
@@ -38,8 +39,11 @@ struct fzp_portal {
 
 	fz_time lost_at; /* when the last join ended; FZ_NEVER: joined, or it never was */
 	bool has_joined_ever, is_shell_connected;
+	bool was_dismissed; /* and not let in since */
 	bool tell_dial, tell_hang_up, tell_up, tell_down, tell_ended;
 	uint32_t n_failures; /* since the last join */
+	uint32_t n_dismissals; /* one soon after the other */
+	fz_time joined_at;
 	fz_time deadline; /* of the state */
 	fz_time next_heartbeat;
 	uint32_t n_unanswered;
@@ -204,6 +208,8 @@ static void fail(struct fzp_portal *p, enum fzp_reason why, const fz_dur *wait, 
 		end_session(p, fzp_reason_info(why)->ends_session ? why : FZP_REASON_PARTITION);
 		return;
 	}
+	if (p->state == FZP_PORTAL_UP && fz_time_reached(now.at, fz_time_add(p->joined_at, STEADY)))
+		p->n_failures = p->n_dismissals = 0;
 	hang_up(p);
 	drop_connection(p);
 	fz_dur delay = wait ? *wait : backoff(p);
@@ -224,9 +230,9 @@ void fzp_portal_start(struct fzp_portal *p, struct fz_token *token,
 	memcpy(p->token, token, sizeof(*token));
 	fz_token_wipep(token);
 	memcpy(p->public_key, public_key, FZ_KEY_LEN);
-	p->has_joined_ever = false;
+	p->has_joined_ever = p->was_dismissed = false;
 	p->lost_at = FZ_NEVER;
-	p->n_failures = 0;
+	p->n_failures = p->n_dismissals = 0;
 	p->reason = FZP_REASON_NONE;
 	if (p->state != FZP_PORTAL_OFF && p->state != FZP_PORTAL_WAITING)
 		hang_up(p);
@@ -302,7 +308,9 @@ static enum fzp_reason refusal_of(const struct fzp_portal *p)
 		/* One that breaks off counts as far as it came. */
 		body = v == FZP_HEAD_BAD ? (struct fz_bytes){ 0 } : fz_writer_written(&w);
 	}
-	return fzp_reason_of_http(p->head.status, p->head.is_problem, body);
+	enum fzp_reason why = fzp_reason_of_http(p->head.status, p->head.is_problem, body);
+	/* What it was told on the way out was true, and is the better news. */
+	return why == FZP_REASON_INVALID_TOKEN && p->was_dismissed ? FZP_REASON_TOKEN_EXPIRED : why;
 }
 
 void fzp_portal_disconnected(struct fzp_portal *p, struct fz_now now)
@@ -496,7 +504,9 @@ static void joined(struct fzp_portal *p, struct fz_now now)
 	p->deadline = FZ_NEVER;
 	p->has_joined_ever = true;
 	p->lost_at = FZ_NEVER;
-	p->n_failures = 0;
+	p->was_dismissed = false;
+	p->joined_at = now.at;
+	p->n_failures = p->n_dismissals;
 	p->tell_up = true;
 	p->tell_down = false;
 	for (uint32_t i = 0; i < p->n_waiting; i++) {
@@ -526,6 +536,19 @@ static void on_reply(struct fzp_portal *p, const struct fzp_frame *f, struct fz_
 	}
 }
 
+/*
+ * Said to a token that has expired, and also to the newer of two connections of one gateway (Firezone's protocol, 6.4): the
+ * token stays, and the next attempt tells. If that is refused for the token, it was the one; if not, whoever is let in and
+ * sent away again and again waits longer each time.
+ */
+static void dismiss(struct fzp_portal *p, struct fz_now now)
+{
+	p->was_dismissed = true;
+	fail(p, FZP_REASON_DISMISSED, NULL, now);
+	if (p->n_dismissals < UINT32_MAX)
+		p->n_dismissals++;
+}
+
 /* True if the event is for the caller. */
 static bool on_event(struct fzp_portal *p, const struct fzp_frame *f, struct fz_now now)
 {
@@ -536,7 +559,7 @@ static bool on_event(struct fzp_portal *p, const struct fzp_frame *f, struct fz_
 		/* Any other reason is followed by the end of the socket, which is what counts. */
 		if (fzp_json_text(f->payload, "reason", 64, &why) &&
 			strcmp(why, "token_expired") == 0)
-			end_session(p, FZP_REASON_TOKEN_EXPIRED);
+			dismiss(p, now);
 	} else if (strcmp(f->event, "phx_error") != 0) {
 		return strcmp(f->topic, topic_of(p)) == 0;
 	}

@@ -36,6 +36,7 @@ static const struct fzp_reason_info infos[FZP_REASON_COUNT_] = {
 	[FZP_REASON_JOIN_REFUSED] = { "join_refused", "The portal refused to open the session.", RETRIES, false, false },
 	[FZP_REASON_JOIN_TIMEOUT] = { "join_timeout", "The portal did not open the session in time.", RETRIES, false, false },
 	[FZP_REASON_HEARTBEAT] = { "heartbeat_lost", "The portal stopped answering.", RETRIES " Tunnels go on.", false, false },
+	[FZP_REASON_DISMISSED] = { "dismissed", "The portal ended the session.", RETRIES " The portal then says whether the token has expired.", false, false },
 	[FZP_REASON_TOKEN_EXPIRED] = { "token_expired", "The session has ended.", "Sign in again, or import a new token.", true, true },
 	[FZP_REASON_PARTITION] = { "partitioned", "The portal could not be reached for longer than max_partition_time.", "Check the network, then: firezonectl up", true, false },
 };

@@ -41,7 +41,8 @@ enum fzp_reason {
 	FZP_REASON_JOIN_REFUSED,
 	FZP_REASON_JOIN_TIMEOUT,
 	FZP_REASON_HEARTBEAT, /* the portal stopped answering */
-	FZP_REASON_TOKEN_EXPIRED, /* disconnect{token_expired} */
+	FZP_REASON_DISMISSED, /* disconnect{token_expired}: whether it is true, the next attempt tells */
+	FZP_REASON_TOKEN_EXPIRED, /* it was: the next attempt was refused for the token */
 	FZP_REASON_PARTITION, /* away for longer than was allowed */
 	FZP_REASON_COUNT_
 };

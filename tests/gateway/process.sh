@@ -223,9 +223,16 @@ check "a kill leaves no table" not table
 check "but rules" policy -4
 check "the next start clears up" start
 check "and is ready, too" within 30 answers /readyz 200
+joins() { [[ $(grep -c phx_join "$PORTAL/events") -ge $1 ]]; }
+push '{"event": "disconnect", "payload": {"reason": "token_expired"}}'
+check "told that its token has expired it asks again" within 20 joins $(($(grep -c phx_join "$PORTAL/events") + 1))
+check "and goes on where the portal lets it" within 20 answers /readyz 200
+echo "401 invalid_token" >"$PORTAL/refuse"
 push '{"event": "disconnect", "payload": {"reason": "token_expired"}}'
 wait "$SHELL_PID"
 check "an expired token ends it with 77" test $? -eq 77
+check "and the log says so" logged 'session-ended reason=token_expired'
+rm "$PORTAL/refuse"
 check "nothing is left" not policy -4
 
 # As the unit runs it: a user of its own, one ambient capability.

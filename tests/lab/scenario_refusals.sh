@@ -41,8 +41,14 @@ lab stop client firezoned
 check "the client comes up" client_up
 ctl disconnect client certificate_revoked
 check "an unknown reason ends one connection only" within 20 is_state client up
+before=$(ctl status | /usr/bin/python3 -c 'import json, sys; print(json.load(sys.stdin)["counts"]["upgrades"])')
+came_again() { [[ $(ctl status | /usr/bin/python3 -c 'import json, sys; print(json.load(sys.stdin)["counts"]["upgrades"])') -gt $before ]]; }
 ctl disconnect client
-check "token_expired ends the session" within 15 says error 'session has ended'
+check "token_expired alone makes the client ask again" within 15 came_again
+check "and with a good token it is let in" within 20 is_state client up
+ctl refuse client 401 invalid_token
+ctl disconnect client
+check "with one that is refused the session ends" within 15 says error 'session has ended'
 ctl clear
 
 lab stop client firezoned

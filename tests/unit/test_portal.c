@@ -473,7 +473,83 @@ TEST(portal, a_wrong_accept_is_no_websocket)
 	fzp_portal_free(f.p);
 }
 
-TEST(portal, token_expired_ends_the_session_and_other_disconnects_do_not)
+#define DISMISSAL                                                                                  \
+	"{\"topic\":\"client\",\"event\":\"disconnect\",\"payload\":{\"reason\":\"token_"          \
+	"expired\"},"                                                                              \
+	"\"ref\":null}"
+#define INVALID_TOKEN                                                                              \
+	"HTTP/1.1 401 x\r\nContent-Type: application/problem+json\r\nContent-Length: 24\r\n\r\n"   \
+	"{\"code\":\"invalid_token\"}"
+
+TEST(portal, token_expired_is_true_once_the_token_is_refused)
+{
+	static struct fake f;
+	make(&f);
+	join(&f);
+	push(&f, DISMISSAL);
+	CHECK_INT(f.reason, FZP_REASON_DISMISSED);
+	CHECK_INT(f.n_ended, 0);
+	CHECK_INT(f.n_downs, 1);
+	pass(&f, FZ_SECONDS(1)); /* 0.5 to 1 s: the first delay */
+	CHECK_INT(f.n_dials, 2);
+	fzp_portal_connected(f.p, f.now);
+	hear(&f, INVALID_TOKEN);
+	CHECK_INT(f.reason, FZP_REASON_TOKEN_EXPIRED);
+	CHECK_INT(f.n_ended, 1);
+	CHECK(fzp_reason_info(f.reason)->drops_token);
+	pass(&f, FZ_SECONDS(3600));
+	CHECK_INT(f.n_dials, 2);
+	fzp_portal_free(f.p);
+}
+
+TEST(portal, the_newer_of_two_gateways_keeps_its_token_and_comes_back)
+{
+	static struct fake f;
+	make(&f);
+	join(&f);
+	push(&f, DISMISSAL);
+	pass(&f, FZ_SECONDS(1));
+	fzp_portal_connected(f.p, f.now);
+	hear(&f, "HTTP/1.1 409 x\r\nContent-Type: application/problem+json\r\nContent-Length: "
+		 "36\r\n\r\n{\"code\":\"gateway_already_connected\"}");
+	CHECK_INT(f.reason, FZP_REASON_GATEWAY_CONNECTED);
+	pass(&f, FZ_SECONDS(2));
+	CHECK_INT(f.n_dials, 3);
+	join(&f);
+	CHECK_INT(f.n_ended, 0);
+	/* Long over: a later refusal is what it says. */
+	push(&f, "{\"topic\":\"client\",\"event\":\"phx_close\",\"payload\":{},\"ref\":null}");
+	pass(&f, FZ_SECONDS(2));
+	fzp_portal_connected(f.p, f.now);
+	hear(&f, INVALID_TOKEN);
+	CHECK_INT(f.reason, FZP_REASON_INVALID_TOKEN);
+	fzp_portal_free(f.p);
+}
+
+TEST(portal, whoever_is_let_in_and_sent_away_again_and_again_waits_longer)
+{
+	static struct fake f;
+	make(&f);
+	uint64_t last = 0;
+	for (int i = 0; i < 14; i++) {
+		join(&f);
+		push(&f, DISMISSAL);
+		CHECK_INT(fzp_portal_state(f.p), FZP_PORTAL_WAITING);
+		uint64_t wait = fzp_portal_deadline(f.p).ns - f.now.at.ns;
+		last = wait;
+		CHECK(wait <= FZ_SECONDS(120).ns);
+		pass(&f, (fz_dur){ wait });
+	}
+	CHECK(last >= FZ_SECONDS(60).ns);
+	join(&f);
+	pass(&f, FZ_SECONDS(9));
+	push(&f, DISMISSAL);
+	CHECK(fzp_portal_deadline(f.p).ns - f.now.at.ns >= FZ_SECONDS(60).ns);
+	CHECK_INT(f.n_ended, 0);
+	fzp_portal_free(f.p);
+}
+
+TEST(portal, other_disconnects_are_no_news)
 {
 	static struct fake f;
 	make(&f);
@@ -481,10 +557,6 @@ TEST(portal, token_expired_ends_the_session_and_other_disconnects_do_not)
 	push(&f, "{\"topic\":\"client\",\"event\":\"disconnect\",\"payload\":{\"reason\":"
 		 "\"certificate_revoked\"},\"ref\":null}");
 	CHECK_INT(fzp_portal_state(f.p), FZP_PORTAL_UP);
-	push(&f, "{\"topic\":\"client\",\"event\":\"disconnect\",\"payload\":{\"reason\":\"token_"
-		 "expired\"},\"ref\":null}");
-	CHECK_INT(f.reason, FZP_REASON_TOKEN_EXPIRED);
-	CHECK_INT(f.n_ended, 1);
 	fzp_portal_free(f.p);
 }
 

@@ -265,15 +265,16 @@ static void find_expired(void *user, const struct line *l)
 		snprintf(conn, 16, "%s", l->conn);
 }
 
-TEST(portal_recorded, an_expired_token_ends_the_session)
+TEST(portal_recorded, an_expired_token_makes_it_ask_again)
 {
 	struct life life = { .now = { { 1'000'000'000 }, { 0 } } };
 	char conn[16] = "";
 	each_line("events-ice", find_expired, conn);
 	struct pass client = { &life, conn, "client" };
 	each_line("events-ice", live_as, &client);
-	CHECK_INT(life.n_ended, 1);
-	CHECK_INT((int)life.reason, FZP_REASON_TOKEN_EXPIRED);
+	CHECK_INT(life.n_ended, 0);
+	CHECK_INT(life.n_lost, 1);
+	CHECK_INT((int)fzp_portal_reason(life.p), FZP_REASON_DISMISSED);
 	fzp_portal_free(life.p);
 }
 

@@ -111,6 +111,7 @@ class Portal:
 
     seen = 0
     keys = []
+    is_expired = False  # said so: the next attempt is refused
 
     async def serve(self, reader, writer):
         try:
@@ -126,7 +127,8 @@ class Portal:
         word = headers.get("x-authorization", "").removeprefix("Bearer .")
         Portal.seen += 1
         Portal.keys.append(head.split("public_key=", 1)[1].split(" ")[0])
-        if word == "refused":
+        if word == "refused" or Portal.is_expired:
+            Portal.is_expired = False
             writer.write(problem(401, "invalid_token"))
             await writer.drain()
             return
@@ -153,6 +155,8 @@ class Portal:
             return False
 
         def push(event, payload, topic="client", ref=None):
+            if payload == {"reason": "token_expired"}:
+                Portal.is_expired = True
             writer.write(ws_frame(1, json.dumps({"topic": topic, "event": event, "payload": payload, "ref": ref}).encode()))
 
         while True:
