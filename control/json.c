@@ -3,9 +3,33 @@
 
 #include <string.h>
 
+/*
+ * Each value but the first follows one of these outside a string. Counted before anything is made of them: a text of brackets
+ * alone would grow forty times when it is parsed.
+ */
+static bool has_too_many(struct fz_bytes text)
+{
+	uint64_t n = 0;
+	bool is_string = false;
+	if (text.n <= FZP_JSON_VALUES_MAX)
+		return false;
+	for (size_t i = 0; i < text.n; i++) {
+		uint8_t c = text.p[i];
+		if (is_string)
+			i += c == '\\';
+		else
+			n += c == '[' || c == '{' || c == ',' || c == ':';
+		if (c == '"')
+			is_string = !is_string;
+	}
+	return n >= FZP_JSON_VALUES_MAX;
+}
+
 json_t *fzp_json_parse(struct fz_bytes text)
 {
 	json_error_t error;
+	if (has_too_many(text))
+		return NULL;
 	return json_loadb(
 		(const char *)text.p, text.n, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &error);
 }

@@ -13,7 +13,10 @@
 #include "base/attr.h"
 #include "base/bytes.h"
 
-/* The root, to be released with json_decref, or NULL. Duplicate keys and trailing bytes are refused. */
+/* A parsed value costs up to some 130 bytes beside its text: so many are 400 MB, and more than any list of ours needs. */
+#define FZP_JSON_VALUES_MAX 3'000'000
+
+/* The root, to be released with json_decref, or NULL. Duplicate keys, trailing bytes and more values are refused. */
 json_t *fzp_json_parse(struct fz_bytes text) FZ_MUST_CHECK;
 /* For FZ_CLEANUP. */
 void fzp_json_unrefp(json_t **j) FZ_NONNULL(1);

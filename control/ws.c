@@ -11,6 +11,7 @@
 
 #define INPUT_MAX  (FZP_WS_MESSAGE_MAX + 65'536)
 #define QUEUE_MAX  (2u * INPUT_MAX)
+#define KEEP_MAX   (1u << 20) /* an empty buffer that has grown beyond this is given back */
 #define OUTPUT_MAX (4u << 20)
 
 /* Before each queued message: its length and kind. wslay may deliver several messages for one read. */
@@ -127,16 +128,26 @@ struct fzp_ws *fzp_ws_new(void (*random)(void *user, struct fz_span out), void *
 	return w;
 }
 
+static void consume(struct fz_bytebuf *b, size_t n)
+{
+	size_t max = b->max;
+	fz_bytebuf_consume(b, n);
+	if (b->len > 0 || b->cap <= KEEP_MAX)
+		return;
+	fz_bytebuf_done(b);
+	fz_bytebuf_init(b, max);
+}
+
 int fzp_ws_received(struct fzp_ws *w, struct fz_bytes in)
 {
-	fz_bytebuf_consume(&w->in, w->in_used);
+	consume(&w->in, w->in_used);
 	w->in_used = 0;
 	return fz_bytebuf_append(&w->in, in);
 }
 
 static enum fzp_ws_event pop(struct fzp_ws *w, struct fz_bytes *ret_message)
 {
-	fz_bytebuf_consume(&w->queue, w->popped);
+	consume(&w->queue, w->popped);
 	w->popped = 0;
 	struct queued head;
 	if (w->queue.len < sizeof(head))

@@ -10,7 +10,8 @@
 #include "base/attr.h"
 #include "base/bytes.h"
 
-#define FZP_WS_MESSAGE_MAX (8u << 20)
+/* As much as upstream's own devices take: an init with every list at its maximum (control/objects.h) fits. */
+#define FZP_WS_MESSAGE_MAX (64u << 20)
 
 struct fzp_ws;
 

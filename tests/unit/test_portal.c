@@ -1,4 +1,6 @@
 /* The portal connection in virtual time, against a portal made of a few lines: upgrade, join, heartbeat, backoff, every end. */
+#include "base/alloc.h"
+#include "base/endian.h"
 #include "base/err.h"
 #include "control/json.h"
 #include "control/portal.h"
@@ -607,6 +609,45 @@ TEST(portal, a_refusal_in_chunks_that_ends_with_the_connection_counts_as_far_as_
 	fzp_portal_disconnected(f.p, f.now);
 	act(&f);
 	CHECK_INT(f.reason, FZP_REASON_INVALID_TOKEN);
+	fzp_portal_free(f.p);
+}
+
+/* A text frame of `n` bytes: a push with a long payload. */
+static void push_long(struct fake *f, size_t n)
+{
+	static const char head[] = "{\"topic\":\"client\",\"event\":\"long\",\"payload\":\"",
+			  tail[] = "\",\"ref\":null}";
+	uint8_t *frame = fz_alloc(10 + n, 1);
+	CHECK(frame != NULL);
+	memset(frame, 'x', 10 + n);
+	memcpy(frame, "\x81\x7f", 2);
+	fz_be64_store(frame + 2, n);
+	memcpy(frame + 10, head, sizeof(head) - 1);
+	memcpy(frame + 10 + n - (sizeof(tail) - 1), tail, sizeof(tail) - 1);
+	for (size_t at = 0; at < 10 + n && fzp_portal_state(f->p) == FZP_PORTAL_UP;) {
+		size_t some = 10 + n - at < 65'536 ? 10 + n - at : 65'536;
+		fzp_portal_received(f->p, fz_bytes_of(frame + at, some), f->now);
+		act(f);
+		at += some;
+	}
+	free(frame);
+}
+
+TEST(portal, a_message_may_be_as_long_as_every_list_at_its_maximum)
+{
+	static struct fake f;
+	make(&f);
+	join(&f);
+	push_long(&f, 40u << 20);
+	CHECK(f.has_message);
+	CHECK_STR(f.event, "long");
+	CHECK_INT(fzp_portal_state(f.p), FZP_PORTAL_UP);
+	/* Longer than the bound: its beginning is enough. */
+	static const uint8_t head[] = { 0x81, 0x7f, 0, 0, 0, 0, 0x04, 0, 0, 1, 0x78 };
+	fzp_portal_received(f.p, fz_bytes_of(head, sizeof(head)), f.now);
+	act(&f);
+	CHECK_INT(f.n_downs, 1);
+	CHECK_INT(f.reason, FZP_REASON_LOST);
 	fzp_portal_free(f.p);
 }
 

@@ -1,4 +1,5 @@
 /* Messages of client and gateway: each event, optional and older spellings, malformed members, bounds. */
+#include "base/alloc.h"
 #include "control/client_message.h"
 #include "control/gateway_message.h"
 #include "control/json.h"
@@ -339,4 +340,28 @@ TEST(json, duplicates_and_trailing_bytes_are_refused)
 	CHECK(!fzp_json_parse(fz_bytes_of_str("{\"a\":1,\"a\":2}")));
 	CHECK(!fzp_json_parse(fz_bytes_of_str("{} x")));
 	CHECK(!fzp_json_parse(fz_bytes_of_str("")));
+}
+
+TEST(json, what_would_grow_beyond_measure_is_refused_before_it_is_parsed)
+{
+	enum { N = FZP_JSON_VALUES_MAX };
+
+	char *text = fz_alloc(2 * N + 16, 1);
+	CHECK(text != NULL);
+	size_t n = 0;
+	text[n++] = '[';
+	for (size_t i = 0; i < N; i++) {
+		text[n++] = '0';
+		text[n++] = i + 1 < N ? ',' : ']';
+	}
+	CHECK(fzp_json_parse(fz_bytes_of(text, n)) == NULL);
+	/* Commas in a string are none, whatever is escaped before them. */
+	memset(text, ',', n);
+	memcpy(text, "[\"\\\"", 4);
+	memcpy(text + n - 2, "\"]", 2);
+	json_t *whole = fzp_json_parse(fz_bytes_of(text, n));
+	CHECK(whole != NULL);
+	CHECK_UINT(json_string_length(json_array_get(whole, 0)), n - 5);
+	json_decref(whole);
+	free(text);
 }
