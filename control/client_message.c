@@ -1,6 +1,7 @@
 /* One reader per event, found in a table by name; the table is the list of what a client understands. */
 #include "control/client_message.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/ct.h"
@@ -44,12 +45,29 @@ static bool read_interface(const json_t *v, struct fzp_interface *i)
 	return true;
 }
 
+static void init_done(struct fzp_client_init *init)
+{
+	fzp_resources_done(&init->resources);
+	fzp_pools_done(&init->pools);
+	free(init->authorizations.list);
+	init->authorizations = (struct fzp_authorizations){ 0 };
+}
+
 static enum fzp_verdict read_init(const json_t *p, struct fzp_client_message *m)
 {
 	if (!read_interface(json_object_get(p, "interface"), &m->init.interface))
 		return FZP_MALFORMED;
 	fzp_relays_read(json_object_get(p, "relays"), &m->init.relays);
-	return fzp_resources_read(json_object_get(p, "resources"), &m->init.resources);
+	const json_t *resources = json_object_get(p, "resources");
+	enum fzp_verdict v = fzp_resources_read(resources, &m->init.resources);
+	if (v == FZP_OK)
+		v = fzp_pools_read(resources, &m->init.pools);
+	if (v == FZP_OK)
+		v = fzp_authorizations_read(
+			json_object_get(p, "authorizations"), &m->init.authorizations);
+	if (v != FZP_OK)
+		init_done(&m->init);
+	return v;
 }
 
 static enum fzp_verdict read_config_changed(const json_t *p, struct fzp_client_message *m)
@@ -60,7 +78,11 @@ static enum fzp_verdict read_config_changed(const json_t *p, struct fzp_client_m
 
 static enum fzp_verdict read_resource_upserted(const json_t *p, struct fzp_client_message *m)
 {
-	return fzp_resource_read(p, FZP_UNKNOWN, &m->resource);
+	enum fzp_verdict v = fzp_pool_read(p, &m->pool);
+	if (v == FZP_UNKNOWN)
+		return fzp_resource_read(p, FZP_UNKNOWN, &m->resource);
+	m->event = FZP_CLIENT_POOL_UPSERTED;
+	return v;
 }
 
 /* The payload is the bare id, not an object. */
@@ -96,28 +118,6 @@ static enum fzp_verdict read_created(const json_t *p, struct fzp_client_message 
 	return ok ? FZP_OK : FZP_MALFORMED;
 }
 
-static enum fzp_failure failure_of(const char *text)
-{
-	static const struct {
-		const char *text;
-		enum fzp_failure reason;
-	} reasons[] = {
-		{ "not_found", FZP_FAILURE_NOT_FOUND },
-		{ "offline", FZP_FAILURE_OFFLINE },
-		{ "version_mismatch", FZP_FAILURE_VERSION_MISMATCH },
-		{ "forbidden", FZP_FAILURE_FORBIDDEN },
-		{ "disabled", FZP_FAILURE_DISABLED },
-		{ "ambiguous_address", FZP_FAILURE_ADDRESS },
-		{ "missing_address", FZP_FAILURE_ADDRESS },
-		{ "invalid_address", FZP_FAILURE_ADDRESS },
-	};
-
-	for (size_t i = 0; i < FZ_ARRAY_LEN(reasons); i++)
-		if (strcmp(text, reasons[i].text) == 0)
-			return reasons[i].reason;
-	return FZP_FAILURE_UNKNOWN;
-}
-
 static enum fzp_verdict read_failed(const json_t *p, struct fzp_client_message *m)
 {
 	struct fzp_authorization_failed *a = &m->failed;
@@ -125,7 +125,7 @@ static enum fzp_verdict read_failed(const json_t *p, struct fzp_client_message *
 		return FZP_MALFORMED;
 	if (!fzp_json_text(p, "reason", 256, &a->reason_text))
 		a->reason_text = "";
-	a->reason = failure_of(a->reason_text);
+	a->reason = fzp_failure_of(a->reason_text);
 	const json_t *violated = json_object_get(p, "violated_properties");
 	for (size_t i = 0; i < json_array_size(violated) && a->n_violated < FZP_VIOLATED_MAX; i++) {
 		const json_t *v = json_array_get(violated, i);
@@ -138,6 +138,51 @@ static enum fzp_verdict read_failed(const json_t *p, struct fzp_client_message *
 static enum fzp_verdict read_candidates(const json_t *p, struct fzp_client_message *m)
 {
 	return fzp_candidates_read(p, "gateway_id", &m->candidates) ? FZP_OK : FZP_MALFORMED;
+}
+
+/* ---- device to device ---- */
+
+static enum fzp_verdict read_device_access(const json_t *p, struct fzp_client_message *m)
+{
+	return fzp_device_access_read(p, &m->device_access);
+}
+
+static enum fzp_verdict read_device_denied(const json_t *p, struct fzp_client_message *m)
+{
+	return fzp_device_denied_read(p, &m->device_denied) ? FZP_OK : FZP_MALFORMED;
+}
+
+static enum fzp_verdict read_device_candidates(const json_t *p, struct fzp_client_message *m)
+{
+	return fzp_candidates_read(p, "client_id", &m->candidates) ? FZP_OK : FZP_MALFORMED;
+}
+
+static enum fzp_verdict read_candidate_error(const json_t *p, struct fzp_client_message *m)
+{
+	return fzp_device_denied_read(p, &m->device_denied) &&
+			       m->device_denied.client_id.text[0] != '\0'
+		       ? FZP_OK
+		       : FZP_MALFORMED;
+}
+
+static enum fzp_verdict read_filters_updated(const json_t *p, struct fzp_client_message *m)
+{
+	return fzp_filters_updated_read(p, &m->filters_updated);
+}
+
+static enum fzp_verdict read_reject(const json_t *p, struct fzp_client_message *m)
+{
+	return fzp_reject_access_read(p, &m->reject) ? FZP_OK : FZP_MALFORMED;
+}
+
+static enum fzp_verdict read_domain(const json_t *p, struct fzp_client_message *m)
+{
+	return fzp_pool_domain_read(p, true, &m->pool_domain) ? FZP_OK : FZP_MALFORMED;
+}
+
+static enum fzp_verdict read_no_domain(const json_t *p, struct fzp_client_message *m)
+{
+	return fzp_pool_domain_read(p, false, &m->pool_domain) ? FZP_OK : FZP_MALFORMED;
 }
 
 static const struct {
@@ -158,6 +203,16 @@ static const struct {
 	{ "gateway_ice_candidates", FZP_CLIENT_CANDIDATES, read_candidates },
 	{ "invalidate_ice_candidates", FZP_CLIENT_CANDIDATES_INVALIDATED, read_candidates },
 	{ "invalidate_gateway_ice_candidates", FZP_CLIENT_CANDIDATES_INVALIDATED, read_candidates },
+	{ "client_device_access_authorized", FZP_CLIENT_DEVICE_ACCESS, read_device_access },
+	{ "client_device_access_denied", FZP_CLIENT_DEVICE_DENIED, read_device_denied },
+	{ "client_ice_candidates", FZP_CLIENT_DEVICE_CANDIDATES, read_device_candidates },
+	{ "invalidate_client_ice_candidates", FZP_CLIENT_DEVICE_CANDIDATES_INVALIDATED,
+		read_device_candidates },
+	{ "client_ice_candidate_error", FZP_CLIENT_DEVICE_CANDIDATE_ERROR, read_candidate_error },
+	{ "resource_filters_updated", FZP_CLIENT_FILTERS_UPDATED, read_filters_updated },
+	{ "reject_access", FZP_CLIENT_REJECT_ACCESS, read_reject },
+	{ "device_pool_domain_resolved", FZP_CLIENT_POOL_DOMAIN, read_domain },
+	{ "device_pool_domain_resolution_failed", FZP_CLIENT_POOL_DOMAIN, read_no_domain },
 };
 
 enum fzp_verdict fzp_client_message_read(const struct fzp_frame *f, struct fzp_client_message *ret)
@@ -177,11 +232,17 @@ enum fzp_verdict fzp_client_message_read(const struct fzp_frame *f, struct fzp_c
 void fzp_client_message_done(struct fzp_client_message *m)
 {
 	if (m->event == FZP_CLIENT_INIT)
-		fzp_resources_done(&m->init.resources);
+		init_done(&m->init);
 	else if (m->event == FZP_CLIENT_RESOURCE_UPSERTED)
 		fzp_resource_done(&m->resource);
 	else if (m->event == FZP_CLIENT_AUTHORIZATION_CREATED)
 		fz_key_wipep(&m->authorization.preshared_key);
+	else if (m->event == FZP_CLIENT_POOL_UPSERTED)
+		fzp_pool_done(&m->pool);
+	else if (m->event == FZP_CLIENT_DEVICE_ACCESS)
+		fzp_device_access_done(&m->device_access);
+	else if (m->event == FZP_CLIENT_FILTERS_UPDATED)
+		free(m->filters_updated.filters);
 }
 
 json_t *fzp_request_authorization(

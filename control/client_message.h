@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include "base/attr.h"
+#include "control/device.h"
 #include "control/frame.h"
 #include "control/objects.h"
 
@@ -22,6 +23,16 @@ enum fzp_client_event {
 	FZP_CLIENT_AUTHORIZATION_FAILED,
 	FZP_CLIENT_CANDIDATES,
 	FZP_CLIENT_CANDIDATES_INVALIDATED,
+	/* device to device: control/device.h */
+	FZP_CLIENT_POOL_UPSERTED,
+	FZP_CLIENT_DEVICE_ACCESS,
+	FZP_CLIENT_DEVICE_DENIED,
+	FZP_CLIENT_DEVICE_CANDIDATES,
+	FZP_CLIENT_DEVICE_CANDIDATES_INVALIDATED,
+	FZP_CLIENT_DEVICE_CANDIDATE_ERROR,
+	FZP_CLIENT_FILTERS_UPDATED,
+	FZP_CLIENT_REJECT_ACCESS,
+	FZP_CLIENT_POOL_DOMAIN,
 	FZP_CLIENT_EVENT_COUNT_
 };
 
@@ -37,7 +48,9 @@ struct fzp_interface {
 struct fzp_client_init {
 	struct fzp_interface interface;
 	struct fzp_resources resources;
+	struct fzp_pools pools; /* the device pools among the Resources */
 	struct fzp_relays relays;
+	struct fzp_authorizations authorizations; /* all that other clients may reach here */
 };
 
 struct fzp_authorization_created {
@@ -47,16 +60,6 @@ struct fzp_authorization_created {
 	struct fz_key preshared_key;
 	struct fzp_ice_credentials client_ice, gateway_ice;
 	bool use_iceless;
-};
-
-enum fzp_failure {
-	FZP_FAILURE_UNKNOWN,
-	FZP_FAILURE_NOT_FOUND,
-	FZP_FAILURE_OFFLINE,
-	FZP_FAILURE_VERSION_MISMATCH,
-	FZP_FAILURE_FORBIDDEN,
-	FZP_FAILURE_DISABLED,
-	FZP_FAILURE_ADDRESS, /* ambiguous, missing or invalid */
 };
 
 #define FZP_VIOLATED_MAX 8
@@ -82,6 +85,12 @@ struct fzp_client_message {
 		struct fzp_authorization_created authorization;
 		struct fzp_authorization_failed failed;
 		struct fzp_candidates candidates;
+		struct fzp_pool pool;
+		struct fzp_device_access device_access;
+		struct fzp_device_denied device_denied;
+		struct fzp_filters_updated filters_updated;
+		struct fzp_reject_access reject;
+		struct fzp_pool_domain pool_domain;
 	};
 };
 

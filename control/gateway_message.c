@@ -46,10 +46,7 @@ static enum fzp_verdict read_create(const json_t *p, struct fzp_gateway_message 
 
 static enum fzp_verdict read_reject(const json_t *p, struct fzp_gateway_message *m)
 {
-	return fzp_json_id(p, "client_id", &m->reject.client_id) &&
-			       fzp_json_id(p, "resource_id", &m->reject.resource_id)
-		       ? FZP_OK
-		       : FZP_MALFORMED;
+	return fzp_reject_access_read(p, &m->reject) ? FZP_OK : FZP_MALFORMED;
 }
 
 static enum fzp_verdict read_resource_updated(const json_t *p, struct fzp_gateway_message *m)

@@ -42,10 +42,6 @@ struct fzp_create_authorization {
 	bool use_iceless;
 };
 
-struct fzp_reject_access {
-	struct fzp_id client_id, resource_id;
-};
-
 struct fzp_gateway_message {
 	enum fzp_gateway_event event;
 

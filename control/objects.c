@@ -92,23 +92,60 @@ static bool read_filter(const json_t *v, struct fzp_filter *ret)
 }
 
 /* A filter we cannot read makes its Resource malformed: dropping it alone could open more than the portal meant. */
-static enum fzp_verdict read_filters(const json_t *array, struct fzp_resource *r)
+enum fzp_verdict fzp_filters_read(
+	const json_t *array, struct fzp_filter **ret_filters, uint32_t *ret_n)
 {
+	size_t n = json_array_size(array);
 	if (!array || json_is_null(array))
 		return FZP_OK;
-	size_t n = json_array_size(array);
 	if (!json_is_array(array) || n > FZP_FILTERS_MAX)
 		return FZP_MALFORMED;
 	if (n == 0)
 		return FZP_OK;
-	r->filters = fz_new_array(struct fzp_filter, n);
-	if (!r->filters)
+	struct fzp_filter *filters = fz_new_array(struct fzp_filter, n);
+	if (!filters)
 		return FZP_NO_MEMORY;
-	for (size_t i = 0; i < n; i++)
-		if (!read_filter(json_array_get(array, i), &r->filters[i]))
+	for (size_t i = 0; i < n; i++) {
+		if (!read_filter(json_array_get(array, i), &filters[i])) {
+			free(filters);
 			return FZP_MALFORMED;
-	r->n_filters = (uint32_t)n;
+		}
+	}
+	*ret_filters = filters;
+	*ret_n = (uint32_t)n;
 	return FZP_OK;
+}
+
+bool fzp_reject_access_read(const json_t *object, struct fzp_reject_access *ret)
+{
+	struct fzp_reject_access r;
+	if (!fzp_json_id(object, "client_id", &r.client_id) ||
+		!fzp_json_id(object, "resource_id", &r.resource_id))
+		return false;
+	*ret = r;
+	return true;
+}
+
+enum fzp_failure fzp_failure_of(const char *text)
+{
+	static const struct {
+		const char *text;
+		enum fzp_failure reason;
+	} reasons[] = {
+		{ "not_found", FZP_FAILURE_NOT_FOUND },
+		{ "offline", FZP_FAILURE_OFFLINE },
+		{ "version_mismatch", FZP_FAILURE_VERSION_MISMATCH },
+		{ "forbidden", FZP_FAILURE_FORBIDDEN },
+		{ "disabled", FZP_FAILURE_DISABLED },
+		{ "ambiguous_address", FZP_FAILURE_ADDRESS },
+		{ "missing_address", FZP_FAILURE_ADDRESS },
+		{ "invalid_address", FZP_FAILURE_ADDRESS },
+	};
+
+	for (size_t i = 0; i < FZ_ARRAY_LEN(reasons); i++)
+		if (strcmp(text, reasons[i].text) == 0)
+			return reasons[i].reason;
+	return FZP_FAILURE_UNKNOWN;
 }
 
 static enum fzp_verdict read_sites(const json_t *object, struct fzp_resource *r)
@@ -190,7 +227,7 @@ enum fzp_verdict fzp_resource_read(
 	}
 	enum fzp_verdict v = read_sites(object, &r);
 	if (v == FZP_OK)
-		v = read_filters(json_object_get(object, "filters"), &r);
+		v = fzp_filters_read(json_object_get(object, "filters"), &r.filters, &r.n_filters);
 	if (v != FZP_OK) {
 		fzp_resource_done(&r);
 		return v;

@@ -32,12 +32,18 @@ bool fzp_id_parse(const char *text, struct fzp_id *ret_id) FZ_NONNULL(1, 2) FZ_M
 bool fzp_id_equal(const struct fzp_id *a, const struct fzp_id *b) FZ_NONNULL(1, 2) FZ_MUST_CHECK;
 bool fzp_json_id(const json_t *object, const char *name, struct fzp_id *ret_id) FZ_MUST_CHECK;
 
+enum fzp_verdict { FZP_OK, FZP_UNKNOWN, FZP_MALFORMED, FZP_NO_MEMORY };
+
 enum fzp_protocol { FZP_TCP, FZP_UDP, FZP_ICMP };
 
 struct fzp_filter {
 	enum fzp_protocol protocol;
 	uint16_t from, to; /* ports, inclusive; 0 to 65535 for ICMP */
 };
+
+/* None, or null: everything is allowed. One that cannot be read makes all of them malformed. To be freed. */
+enum fzp_verdict fzp_filters_read(const json_t *array, struct fzp_filter **ret_filters,
+	uint32_t *ret_n) FZ_NONNULL(2, 3) FZ_MUST_CHECK;
 
 struct fzp_site {
 	struct fzp_id id;
@@ -67,8 +73,6 @@ struct fzp_resources {
 	uint32_t n_skipped; /* malformed, or beyond the limit */
 	struct fzp_resource *list;
 };
-
-enum fzp_verdict { FZP_OK, FZP_UNKNOWN, FZP_MALFORMED, FZP_NO_MEMORY };
 
 /* On anything but OK `*ret` is untouched. A gateway's Resource must have filters and has no sites. */
 enum fzp_verdict fzp_resource_read(const json_t *object, enum fzp_verdict if_unknown,
@@ -113,6 +117,27 @@ struct fzp_authorizations {
 
 enum fzp_verdict fzp_authorizations_read(const json_t *array, struct fzp_authorizations *ret)
 	FZ_NONNULL(2) FZ_MUST_CHECK;
+
+/* Ends one grant of one client, at a gateway or at another client. */
+struct fzp_reject_access {
+	struct fzp_id client_id, resource_id;
+};
+
+bool fzp_reject_access_read(const json_t *object, struct fzp_reject_access *ret)
+	FZ_NONNULL(2) FZ_MUST_CHECK;
+
+/* Why an authorization was refused. */
+enum fzp_failure {
+	FZP_FAILURE_UNKNOWN,
+	FZP_FAILURE_NOT_FOUND,
+	FZP_FAILURE_OFFLINE,
+	FZP_FAILURE_VERSION_MISMATCH,
+	FZP_FAILURE_FORBIDDEN,
+	FZP_FAILURE_DISABLED,
+	FZP_FAILURE_ADDRESS, /* ambiguous, missing or invalid */
+};
+
+enum fzp_failure fzp_failure_of(const char *text) FZ_NONNULL(1) FZ_MUST_CHECK;
 
 struct fzp_ice_credentials {
 	const char *username, *password;

@@ -48,6 +48,33 @@ static void judge_candidates(const struct fzp_candidates *c)
 		fz_assert(strlen(c->list[i]) <= FZP_CANDIDATE_LEN_MAX);
 }
 
+static void judge_pool(const struct fzp_pool *p)
+{
+	judge_id(&p->id);
+	fz_assert(p->n_devices <= FZP_DEVICES_MAX && p->n_filters <= FZP_FILTERS_MAX);
+	fz_assert(!p->address || p->n_devices == 0);
+	for (uint32_t i = 0; i < p->n_devices; i++) {
+		judge_id(&p->devices[i].client_id);
+		fz_assert(p->devices[i].ipv4.family == FZ_IP4);
+		fz_assert(p->devices[i].ipv6.family == FZ_IP6);
+	}
+}
+
+static void judge_device(const struct fzp_client_message *m)
+{
+	if (m->event == FZP_CLIENT_POOL_UPSERTED)
+		judge_pool(&m->pool);
+	if (m->event == FZP_CLIENT_DEVICE_ACCESS) {
+		judge_id(&m->device_access.client_id);
+		fz_assert(m->device_access.is_target || m->device_access.n_filters == 0);
+	}
+	if (m->event == FZP_CLIENT_DEVICE_CANDIDATES)
+		judge_candidates(&m->candidates);
+	if (m->event == FZP_CLIENT_POOL_DOMAIN)
+		fz_assert(!m->pool_domain.is_resolved || m->pool_domain.ipv4.family ||
+			  m->pool_domain.ipv6.family);
+}
+
 static void as_client(const struct fzp_frame *f)
 {
 	static struct fzp_client_message m;
@@ -59,6 +86,9 @@ static void as_client(const struct fzp_frame *f)
 		fz_assert(m.init.resources.n <= FZP_RESOURCES_MAX);
 		for (uint32_t i = 0; i < m.init.resources.n; i++)
 			judge_resource(&m.init.resources.list[i]);
+		fz_assert(m.init.authorizations.n <= FZP_AUTHORIZATIONS_MAX);
+		for (uint32_t i = 0; i < m.init.pools.n; i++)
+			judge_pool(&m.init.pools.list[i]);
 	}
 	if (m.event == FZP_CLIENT_RESOURCE_UPSERTED)
 		judge_resource(&m.resource);
@@ -66,6 +96,7 @@ static void as_client(const struct fzp_frame *f)
 		judge_relays(&m.relays.connected);
 	if (m.event == FZP_CLIENT_CANDIDATES || m.event == FZP_CLIENT_CANDIDATES_INVALIDATED)
 		judge_candidates(&m.candidates);
+	judge_device(&m);
 	fzp_client_message_done(&m);
 }
 

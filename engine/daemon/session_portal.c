@@ -204,6 +204,22 @@ static void carry_out(struct fz_session *s, const struct fzp_client_message *m)
 	case FZP_CLIENT_CANDIDATES_INVALIDATED:
 		fz_session_tunnel_candidates(s->tunnel, &m->candidates, true);
 		break;
+	case FZP_CLIENT_POOL_UPSERTED:
+		/* No Resource of ours any more, if it was one. */
+		fz_session_tunnel_remove(s->tunnel, &m->pool.id);
+		fz_session_apply(s);
+		break;
+	case FZP_CLIENT_FILTERS_UPDATED:
+	case FZP_CLIENT_DEVICE_ACCESS:
+	case FZP_CLIENT_DEVICE_DENIED:
+	case FZP_CLIENT_DEVICE_CANDIDATES:
+	case FZP_CLIENT_DEVICE_CANDIDATES_INVALIDATED:
+	case FZP_CLIENT_DEVICE_CANDIDATE_ERROR:
+	case FZP_CLIENT_REJECT_ACCESS:
+	case FZP_CLIENT_POOL_DOMAIN:
+		/* No other client reaches this one: there is no grant to begin or to end. */
+		fz_log(FZ_LOG_DEBUG, "device-to-device", "event=%d ignored=1", (int)m->event);
+		break;
 	case FZP_CLIENT_EVENT_COUNT_: break;
 	}
 }

@@ -227,7 +227,7 @@ TEST(client_message, events_of_tomorrow_and_of_yesterday_are_ignored)
 	static struct fzp_client_message m;
 	CHECK_INT(client("access_authorization_expiry_updated", "{}", &m), FZP_UNKNOWN);
 	json_decref(root);
-	CHECK_INT(client("client_device_access_authorized", "{}", &m), FZP_UNKNOWN);
+	CHECK_INT(client("client_hologram_access", "{}", &m), FZP_UNKNOWN);
 	json_decref(root);
 }
 
