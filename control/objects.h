@@ -13,7 +13,8 @@
 #include "base/attr.h"
 #include "base/secret.h"
 
-#define FZP_RESOURCES_MAX      65'536
+#define FZP_RESOURCES_MAX                                                                          \
+	32'000 /* twice as many are routes for a moment (FZ_HOST_ROUTES_MAX): one set after another */
 #define FZP_AUTHORIZATIONS_MAX 262'144
 #define FZP_RELAYS_MAX         32
 #define FZP_FILTERS_MAX        256

@@ -18,6 +18,14 @@ static struct fz_ip ip(const char *text)
 	return out;
 }
 
+/* What is done to the set is seen. */
+static void settle(struct fz_map *m)
+{
+	fz_assert(fz_map_build(m) == 0);
+	fz_map_swap(m);
+	fz_map_sweep(m);
+}
+
 static void add(struct fz_map *m, unsigned n, const char *prefix, struct fzp_filter *filters,
 	uint32_t n_filters)
 {
@@ -29,6 +37,7 @@ static void add(struct fz_map *m, unsigned n, const char *prefix, struct fzp_fil
 	snprintf(r.id.text, sizeof(r.id.text), "00000000-0000-4000-8000-%012u", n);
 	fz_assert(fz_prefix_parse(prefix, &r.prefix) == 0);
 	fz_assert(fz_map_upsert(m, &r) == 0);
+	settle(m);
 }
 
 static struct fz_map *make(struct fz_map_gateway *g)

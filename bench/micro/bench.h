@@ -41,3 +41,4 @@ void bench_replay(struct bench *b);
 void bench_trie(struct bench *b);
 void bench_handshake(struct bench *b);
 void bench_io(struct bench *b);
+void bench_map(struct bench *b);

@@ -39,6 +39,7 @@ static const struct group {
 	{ "trie", bench_trie },
 	{ "handshake", bench_handshake },
 	{ "io", bench_io },
+	{ "map", bench_map },
 };
 
 void bench_add(struct bench *b, const struct bench_case *c)
@@ -201,7 +202,7 @@ int main(int argc, char **argv)
 	double load = 0;
 	if (!parse(&b, argc, argv)) {
 		fprintf(stderr, "usage: firezone-bench [--quick] [--json] [aead] [csum] [split] "
-				"[coalesce] [replay] [trie] [handshake] [io]\n");
+				"[coalesce] [replay] [trie] [handshake] [io] [map]\n");
 		return 2;
 	}
 	if (fz_crypto_selftest() < 0)

@@ -13,9 +13,10 @@
 #include "daemon/rtnl.h"
 #include "daemon/session_internal.h"
 
-#define MTU         1280
-#define TXQUEUELEN  10'000
-#define RETRY_DELAY FZ_SECONDS(1)
+#define MTU            1280
+#define TXQUEUELEN     10'000
+#define RETRY_DELAY    FZ_SECONDS(1)
+#define APPLY_INTERVAL FZ_MILLISECONDS(100)
 
 /* ---- states ---- */
 
@@ -100,7 +101,7 @@ static int raise_link(const struct fz_session *s)
 	return r;
 }
 
-static int apply(struct fz_session *s)
+static int bring_in_line(struct fz_session *s)
 {
 	struct fz_wanted w = { .names = &fz_host_client, .ipv4 = s->ipv4, .ipv6 = s->ipv6 };
 	FZ_CLEANUP(fz_freep) struct fz_prefix *prefixes = NULL;
@@ -127,13 +128,13 @@ static void retry_later(struct fz_session *s)
 		fz_log(FZ_LOG_ERR, "session", "retry=0");
 }
 
-void fz_session_apply(struct fz_session *s)
+static void apply(struct fz_session *s)
 {
 	if (!s->tunnel || s->is_broken || s->ipv4.family == FZ_NO_FAMILY)
 		return; /* before the first init */
 	int r = s->has_tunnel ? 0 : raise_link(s);
 	if (r == 0)
-		r = apply(s);
+		r = bring_in_line(s);
 	if (r == 0) {
 		s->has_tunnel = true;
 		s->detail[0] = '\0';
@@ -144,6 +145,29 @@ void fz_session_apply(struct fz_session *s)
 		retry_later(s);
 	}
 	fz_session_note(s);
+}
+
+static int on_apply(sd_event_source *source, uint64_t usec, void *user)
+{
+	(void)source;
+	(void)usec;
+	struct fz_session *s = user;
+	apply(s);
+	s->applied_at = fzp_now().at;
+	return 0;
+}
+
+/* As fz_session_changed, and at most so often: a portal that sends a thousand Resources one by one makes for few changes. */
+void fz_session_apply(struct fz_session *s)
+{
+	int enabled = SD_EVENT_OFF;
+	if (s->apply)
+		(void)sd_event_source_get_enabled(s->apply, &enabled);
+	if (enabled != SD_EVENT_OFF)
+		return;
+	fz_time now = fzp_now().at, at = fz_time_add(s->applied_at, APPLY_INTERVAL);
+	if (fzp_timer_set(s->event, &s->apply, at.ns > now.ns ? at : now, on_apply, s) < 0)
+		apply(s);
 }
 
 static void on_network(void *user, bool moved)
@@ -285,6 +309,7 @@ void fz_session_free(struct fz_session *s)
 	fz_netwatch_free(s->watch);
 	fz_choices_done(&s->choices);
 	fzp_source_freep(&s->tell);
+	fzp_source_freep(&s->apply);
 	fzp_source_freep(&s->retry);
 	free(s->held);
 	free(s->api_url);

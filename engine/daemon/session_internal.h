@@ -44,6 +44,7 @@ struct fz_session {
 	enum fz_session_state state; /* as last told */
 	fz_wall since, portal_since;
 	bool is_running, has_ended, has_tunnel, was_lost;
+	bool has_left_out; /* a Resource, and said so since the last init */
 	bool is_broken, wants_reset; /* to be mended when `retry` fires */
 	enum fzp_reason ended_by;
 	char detail[FZ_SESSION_TEXT_MAX]; /* of the tunnel; "" while it is well */
@@ -57,13 +58,14 @@ struct fz_session {
 	struct fz_held *held; /* of FZ_SESSION_HELD_MAX */
 	struct fzp_client_message message; /* the one being read: too large for a stack */
 
-	sd_event_source *tell, *retry;
+	sd_event_source *tell, *apply, *retry;
+	fz_time applied_at;
 };
 
 /* session.c */
 void fz_session_note(struct fz_session *s); /* looks whether the state is another one, and tells */
 void fz_session_changed(struct fz_session *s); /* once this turn */
-/* Brings the host in line with the addresses and routes as they are now. */
+/* Brings the host in line with addresses and routes, soon; packets see the Resources as they are then. */
 void fz_session_apply(struct fz_session *s);
 
 /* session_portal.c */

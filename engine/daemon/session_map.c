@@ -1,4 +1,7 @@
-/* The set of Resources, the table of prefixes made of it, gateways and what is authorized at them. */
+/*
+ * The set of Resources, gateways and what is authorized at them. The set is changed on the control thread in objects that packets do
+ * not know yet; one swap of pointers under the lock makes them known, however large it is.
+ */
 #include "daemon/session_map.h"
 
 #include <errno.h>
@@ -6,6 +9,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/err.h"
 #include "daemon/session_map_internal.h"
 
 /* ---- Resources as our own ---- */
@@ -41,6 +45,13 @@ static const char *keep(char **at, const char *text)
 	return kept;
 }
 
+static size_t bytes_of(const struct fzp_resource *in)
+{
+	return sizeof(struct map_resource) + text_len(in) +
+	       in->n_sites * (sizeof(struct fzp_site) + sizeof(struct fz_session_site)) +
+	       in->n_filters * sizeof(struct fzp_filter);
+}
+
 /* A copy that borrows nothing; NULL without memory. */
 static struct map_resource *copy_resource(const struct fzp_resource *in)
 {
@@ -67,6 +78,7 @@ static struct map_resource *copy_resource(const struct fzp_resource *in)
 	if (in->n_filters > 0)
 		memcpy(r->r.filters, in->filters, in->n_filters * sizeof(in->filters[0]));
 	r->is_enabled = true;
+	r->n_bytes = bytes_of(in);
 	return r;
 }
 
@@ -88,118 +100,49 @@ static bool is_same(const struct fzp_resource *a, const struct fzp_resource *b)
 	return true;
 }
 
-static int order_by_id(const void *pa, const void *pb)
+static bool is_same_text(const char *a, const char *b)
 {
-	const struct map_resource *const *a = pa, *const *b = pb;
-	return strcmp((*a)->r.id.text, (*b)->r.id.text);
+	return strcmp(a ? a : "", b ? b : "") == 0;
 }
 
-static int order_to_id(const void *key, const void *pb)
+/* Nothing at all is new. */
+static bool is_identical(const struct fzp_resource *a, const struct fzp_resource *b)
 {
-	const char *id = key;
-	const struct map_resource *const *b = pb;
-	return strcmp(id, (*b)->r.id.text);
+	if (!is_same(a, b) || !is_same_text(a->name, b->name) ||
+		!is_same_text(a->description, b->description) ||
+		a->can_be_disabled != b->can_be_disabled)
+		return false;
+	for (uint32_t i = 0; i < a->n_sites; i++)
+		if (!is_same_text(a->sites[i].name, b->sites[i].name))
+			return false;
+	return true;
+}
+
+/* Where the id is among the sorted, or would be. */
+static uint32_t slot_of(const struct fz_map *m, const char *id)
+{
+	uint32_t from = 0, to = m->n;
+	while (from < to) {
+		uint32_t mid = from + (to - from) / 2;
+		if (strcmp(m->by_id[mid]->r.id.text, id) < 0)
+			from = mid + 1;
+		else
+			to = mid;
+	}
+	return from;
 }
 
 struct map_resource *fz_map_find_maybe(const struct fz_map *m, const char *id)
 {
-	struct map_resource **at =
-		m->n ? bsearch(id, m->by_id, m->n, sizeof(struct map_resource *), order_to_id)
-		     : NULL;
-	return at ? *at : NULL;
+	uint32_t at = slot_of(m, id);
+	return at < m->n && strcmp(m->by_id[at]->r.id.text, id) == 0 ? m->by_id[at] : NULL;
 }
 
-/* ---- the table ---- */
-
-static void clear_table(struct fz_map *m)
+/* As packets know it. */
+static struct map_resource *seen_maybe(const struct fz_map *m, const struct fzp_id *id)
 {
-	for (uint32_t i = 0; i < m->n_prefixes; i++)
-		wg_allowedips_clear(&m->table, &m->prefixes[i].owner);
-	free(m->prefixes);
-	m->prefixes = NULL;
-	m->n_prefixes = 0;
-}
-
-static uint32_t prefixes_of(
-	const struct fz_map *m, const struct map_resource *r, struct fz_prefix ret[static 2])
-{
-	if (!r->is_enabled)
-		return 0;
-	switch (r->r.type) {
-	case FZP_RESOURCE_CIDR: ret[0] = r->r.prefix; return 1;
-	case FZP_RESOURCE_INTERNET:
-		ret[0] = (struct fz_prefix){ .ip.family = FZ_IP4 };
-		ret[1] = (struct fz_prefix){ .ip.family = FZ_IP6 };
-		return m->internet ? 2 : 0;
-	case FZP_RESOURCE_DNS: return 0;
-	}
-	return 0;
-}
-
-/* One line of the table before equal prefixes become one. */
-struct entry {
-	struct fz_prefix prefix;
-	struct map_resource *resource;
-};
-
-/* Shorter prefixes first, equal ones together, larger ids first among them. */
-static int order_entries(const void *pa, const void *pb)
-{
-	const struct entry *a = pa, *b = pb;
-	int r = a->prefix.bits - b->prefix.bits;
-	r = r ? r : a->prefix.ip.family - b->prefix.ip.family;
-	r = r ? r : memcmp(a->prefix.ip.b, b->prefix.ip.b, sizeof(a->prefix.ip.b));
-	return r ? r : strcmp(b->resource->r.id.text, a->resource->r.id.text);
-}
-
-static bool is_same_prefix(const struct fz_prefix *a, const struct fz_prefix *b)
-{
-	return a->bits == b->bits && fz_ip_equal(&a->ip, &b->ip);
-}
-
-static int fill_table(struct fz_map *m, const struct entry *entries, size_t n)
-{
-	struct map_resource **tail = NULL;
-	for (size_t i = 0; i < n; i++) {
-		struct map_resource *r = entries[i].resource;
-		r->next_same = NULL;
-		if (i > 0 && is_same_prefix(&entries[i - 1].prefix, &entries[i].prefix)) {
-			*tail = r;
-			tail = &r->next_same;
-			continue;
-		}
-		struct map_prefix *p = &m->prefixes[m->n_prefixes++];
-		p->prefix = entries[i].prefix;
-		p->first = r;
-		tail = &r->next_same;
-		wg_allowed_owner_init(&p->owner);
-		/* Only shorter ones are in the table that could cover it. */
-		struct wg_allowed_owner *above = wg_allowedips_find_maybe(
-			&m->table, (enum fz_family)p->prefix.ip.family, p->prefix.ip.b);
-		p->parent = above ? FZ_CONTAINER_OF(above, struct map_prefix, owner) : NULL;
-		int e = wg_allowedips_add(&m->table, &p->prefix, &p->owner);
-		if (e < 0)
-			return e;
-	}
-	return 0;
-}
-
-static int rebuild(struct fz_map *m)
-{
-	clear_table(m);
-	FZ_CLEANUP(fz_freep) struct entry *entries = fz_new_array(struct entry, 2 * m->n + 1);
-	m->prefixes = fz_new_array(struct map_prefix, 2 * m->n + 1);
-	if (!entries || !m->prefixes)
-		return -ENOMEM;
-	size_t n = 0;
-	for (uint32_t i = 0; i < m->n; i++) {
-		struct fz_prefix prefixes[2];
-		uint32_t k = prefixes_of(m, m->list[i], prefixes);
-		while (k > 0)
-			entries[n++] = (struct entry){ prefixes[--k], m->list[i] };
-	}
-	qsort(entries, n, sizeof(*entries), order_entries);
-	return fill_table(m, entries, n);
+	struct map_resource *r = fz_map_find_maybe(m, id->text);
+	return r && !r->is_seen ? r->before : r;
 }
 
 /* ---- making and freeing ---- */
@@ -207,16 +150,34 @@ static int rebuild(struct fz_map *m)
 struct fz_map *fz_map_new(void)
 {
 	struct fz_map *m = fz_new(struct fz_map);
-	if (m)
-		wg_allowedips_init(&m->table);
+	if (!m)
+		return NULL;
+	m->table = fz_map_table_new(m);
+	if (!m->table) {
+		free(m);
+		return NULL;
+	}
 	return m;
+}
+
+static void free_leaving(struct fz_map *m)
+{
+	struct map_resource *next;
+	for (struct map_resource *r = m->leaving; r; r = next) {
+		next = r->next_leaving;
+		free_resource(r);
+	}
+	m->leaving = NULL;
 }
 
 void fz_map_free(struct fz_map *m)
 {
 	if (!m)
 		return;
-	clear_table(m);
+	fz_map_table_free(m->table);
+	fz_map_table_free(m->next);
+	fz_map_table_free(m->old);
+	free_leaving(m);
 	for (uint32_t i = 0; i < m->n; i++)
 		free_resource(m->list[i]);
 	free(m->list);
@@ -230,7 +191,389 @@ void fz_map_set_interface(struct fz_map *m, const struct fz_ip *ipv4, const stru
 	m->ipv6 = *ipv6;
 }
 
-/* ---- the set changes ---- */
+/* ---- the set changes: packets know nothing of it yet ---- */
+
+/* It is no longer in the list; `after` takes its place there, or nothing does. */
+static void leave(struct fz_map *m, struct map_resource *r, struct map_resource *after)
+{
+	struct map_resource *seen = r->is_seen ? r : r->before;
+	m->n_bytes -= r->n_bytes;
+	if (after) {
+		after->before = seen;
+		after->starts_anew |= !r->is_seen && r->starts_anew;
+	}
+	if (seen)
+		seen->after = after;
+	if (r->is_seen) {
+		r->next_leaving = m->leaving;
+		m->leaving = r;
+	} else {
+		free_resource(r);
+	}
+}
+
+static int reserve(struct fz_map *m, uint32_t n)
+{
+	if (n <= m->cap)
+		return 0;
+	uint32_t cap = m->cap ? 2 * m->cap : 16;
+	cap = cap < n ? n : cap;
+	struct map_resource **list = fz_realloc(m->list, cap, sizeof(struct map_resource *));
+	if (!list)
+		return -ENOMEM;
+	m->list = list;
+	struct map_resource **by_id = fz_realloc(m->by_id, cap, sizeof(struct map_resource *));
+	if (!by_id)
+		return -ENOMEM;
+	m->by_id = by_id;
+	m->cap = cap;
+	return 0;
+}
+
+static uint32_t place_of(const struct fz_map *m, const struct map_resource *r)
+{
+	uint32_t at = 0;
+	while (m->list[at] != r)
+		at++;
+	return at;
+}
+
+static void take_place(struct fz_map *m, struct map_resource *old, struct map_resource *with)
+{
+	m->list[place_of(m, old)] = with;
+	m->by_id[slot_of(m, old->r.id.text)] = with;
+	m->n_bytes += with->n_bytes;
+	m->has_changed = true;
+	leave(m, old, with);
+}
+
+static void append(struct fz_map *m, struct map_resource *r)
+{
+	uint32_t at = slot_of(m, r->r.id.text);
+	memmove(&m->by_id[at + 1], &m->by_id[at], (m->n - at) * sizeof(struct map_resource *));
+	m->by_id[at] = r;
+	m->list[m->n++] = r;
+	m->n_bytes += r->n_bytes;
+	m->has_changed = true;
+}
+
+static void take_out(struct fz_map *m, struct map_resource *r)
+{
+	uint32_t at = place_of(m, r), slot = slot_of(m, r->r.id.text);
+	m->n--;
+	memmove(&m->list[at], &m->list[at + 1], (m->n - at) * sizeof(struct map_resource *));
+	memmove(&m->by_id[slot], &m->by_id[slot + 1],
+		(m->n - slot) * sizeof(struct map_resource *));
+	m->has_changed = true;
+	leave(m, r, NULL);
+}
+
+int fz_map_upsert(struct fz_map *m, const struct fzp_resource *r)
+{
+	struct map_resource *old = fz_map_find_maybe(m, r->id.text);
+	size_t had = old ? old->n_bytes : 0;
+	if (old && is_identical(&old->r, r))
+		return 0;
+	if ((!old && m->n >= FZP_RESOURCES_MAX) ||
+		m->n_bytes - had + bytes_of(r) > FZ_MAP_BYTES_MAX) {
+		if (old) /* what it was it is no longer */
+			take_out(m, old);
+		return FZ_ERR_LIMIT;
+	}
+	int e = old ? 0 : reserve(m, m->n + 1);
+	struct map_resource *copy = e < 0 ? NULL : copy_resource(r);
+	if (!copy)
+		return -ENOMEM;
+	if (!old) {
+		append(m, copy);
+		return 0;
+	}
+	copy->is_enabled = old->is_enabled;
+	take_place(m, old, copy);
+	return 0;
+}
+
+int fz_map_set_filters(
+	struct fz_map *m, const struct fzp_id *id, const struct fzp_filter *filters, uint32_t n)
+{
+	const struct map_resource *r = fz_map_find_maybe(m, id->text);
+	if (!r)
+		return 0;
+	struct fzp_resource with = r->r;
+	with.filters = fz_unconst(filters); /* copied, not changed */
+	with.n_filters = n;
+	return fz_map_upsert(m, &with);
+}
+
+int fz_map_remove(struct fz_map *m, const struct fzp_id *id)
+{
+	struct map_resource *r = fz_map_find_maybe(m, id->text);
+	if (r)
+		take_out(m, r);
+	return 0;
+}
+
+/* It stays, but nothing is known of it any more. 0 or -ENOMEM. */
+static int start_anew(struct fz_map *m, struct map_resource *r, bool is_enabled)
+{
+	struct map_resource *with = r;
+	if (r->is_seen) {
+		with = copy_resource(&r->r);
+		if (!with)
+			return -ENOMEM;
+		take_place(m, r, with);
+	}
+	with->is_enabled = is_enabled;
+	with->starts_anew = true;
+	return 0;
+}
+
+int fz_map_set_enabled(struct fz_map *m, const char *id, bool on)
+{
+	struct map_resource *r = fz_map_find_maybe(m, id);
+	if (!r || r->is_enabled == on)
+		return 0;
+	m->has_changed = true;
+	if (!on)
+		return start_anew(m, r, false);
+	r->is_enabled = true;
+	return 0;
+}
+
+int fz_map_set_internet(struct fz_map *m, bool on)
+{
+	if (m->internet == on)
+		return 0;
+	m->internet = on;
+	m->has_changed = true;
+	int e = 0;
+	for (uint32_t i = 0; i < m->n && !on && e == 0; i++)
+		if (m->list[i]->r.type == FZP_RESOURCE_INTERNET)
+			e = start_anew(m, m->list[i], m->list[i]->is_enabled);
+	return e;
+}
+
+/* ---- a whole set ---- */
+
+static int order_by_id(const void *pa, const void *pb)
+{
+	const struct map_resource *const *a = pa, *const *b = pb;
+	return strcmp((*a)->r.id.text, (*b)->r.id.text);
+}
+
+/* By id, of one id in the order given. */
+static int order_given(const void *pa, const void *pb)
+{
+	const struct fzp_resource *const *a = pa, *const *b = pb;
+	int r = strcmp((*a)->id.text, (*b)->id.text);
+	return r ? r : (*a > *b) - (*a < *b);
+}
+
+/* ret[i]: an earlier one has this id. */
+static int find_repeated(const struct fzp_resource *list, uint32_t n, bool *ret)
+{
+	FZ_CLEANUP(fz_freep)
+	const struct fzp_resource **sorted = fz_new_array(const struct fzp_resource *, n + 1);
+	if (!sorted)
+		return -ENOMEM;
+	for (uint32_t i = 0; i < n; i++)
+		sorted[i] = &list[i];
+	qsort(sorted, n, sizeof(*sorted), order_given);
+	for (uint32_t i = 1; i < n; i++)
+		if (fzp_id_equal(&sorted[i - 1]->id, &sorted[i]->id))
+			ret[sorted[i] - list] = true;
+	return 0;
+}
+
+struct draft {
+	struct map_resource **list;
+	uint32_t n;
+	size_t n_bytes;
+};
+
+/* The object for `in`: the one there is, if nothing about it is new. */
+static int draft_one(struct fz_map *m, struct draft *d, const struct fzp_resource *in)
+{
+	struct map_resource *old = fz_map_find_maybe(m, in->id.text);
+	bool is_kept = old && is_identical(&old->r, in);
+	struct map_resource *r = is_kept ? old : NULL;
+	if (d->n == FZP_RESOURCES_MAX || d->n_bytes + bytes_of(in) > FZ_MAP_BYTES_MAX)
+		return FZ_ERR_LIMIT;
+	if (!r)
+		r = copy_resource(in);
+	if (!r)
+		return -ENOMEM;
+	if (old) {
+		old->is_kept = is_kept;
+		old->replacement = is_kept ? NULL : r;
+		r->is_enabled = old->is_enabled;
+	}
+	d->list[d->n++] = r;
+	d->n_bytes += r->n_bytes;
+	return 0;
+}
+
+/* From here on the draft is the set. */
+static void adopt(struct fz_map *m, const struct draft *d)
+{
+	for (uint32_t i = 0; i < m->n; i++) {
+		struct map_resource *old = m->list[i], *with = old->replacement;
+		bool is_kept = old->is_kept;
+		old->is_kept = false;
+		old->replacement = NULL;
+		if (!is_kept)
+			leave(m, old, with);
+	}
+	memcpy(m->list, d->list, d->n * sizeof(struct map_resource *));
+	memcpy(m->by_id, d->list, d->n * sizeof(struct map_resource *));
+	m->n = d->n;
+	m->n_bytes = d->n_bytes;
+	qsort(m->by_id, m->n, sizeof(struct map_resource *), order_by_id);
+	m->has_changed = true;
+}
+
+/* There is no memory for all of it: the set stays. */
+static void throw_away(struct fz_map *m, const struct draft *d)
+{
+	for (uint32_t i = 0; i < d->n; i++)
+		if (!d->list[i]->is_kept)
+			free_resource(d->list[i]);
+	for (uint32_t i = 0; i < m->n; i++) {
+		m->list[i]->is_kept = false;
+		m->list[i]->replacement = NULL;
+	}
+}
+
+int fz_map_set_resources(struct fz_map *m, const struct fzp_resource *list, uint32_t n)
+{
+	FZ_CLEANUP(fz_freep)
+	struct map_resource **made = fz_new_array(struct map_resource *, n + 1);
+	FZ_CLEANUP(fz_freep) bool *is_repeated = fz_new_array(bool, n + 1);
+	struct draft d = { .list = made };
+	int e = made && is_repeated ? reserve(m, n) : -ENOMEM;
+	if (e == 0)
+		e = find_repeated(list, n, is_repeated);
+	int limit = 0;
+	for (uint32_t i = 0; i < n && e == 0; i++) {
+		if (is_repeated[i])
+			continue;
+		e = draft_one(m, &d, &list[i]);
+		if (e == FZ_ERR_LIMIT) {
+			limit = e;
+			e = 0;
+		}
+	}
+	if (e < 0) {
+		throw_away(m, &d);
+		return e;
+	}
+	adopt(m, &d);
+	return limit;
+}
+
+/* ---- and is made known ---- */
+
+bool fz_map_has_changed(const struct fz_map *m)
+{
+	return m->has_changed;
+}
+
+int fz_map_build(struct fz_map *m)
+{
+	if (!m->has_changed)
+		return 0;
+	struct map_table *table = fz_map_table_new(m);
+	if (!table)
+		return -ENOMEM;
+	fz_map_table_free(m->next);
+	m->next = table;
+	for (struct map_resource *r = m->leaving; r; r = r->next_leaving)
+		r->is_same = r->after && !r->after->starts_anew && is_same(&r->r, &r->after->r);
+	return 0;
+}
+
+static void at_gateway(struct map_resource *r, struct fz_map_gateway *g)
+{
+	if (r->gateway)
+		fz_list_remove(&r->at_gateway);
+	r->gateway = g;
+	if (g)
+		fz_list_push_back(&g->resources, &r->at_gateway);
+}
+
+static struct map_resource *heir_maybe(const struct map_resource *r)
+{
+	return r->is_same ? r->after : NULL;
+}
+
+/* One that only has other words keeps everything else. */
+static void hand_over(struct map_resource *r)
+{
+	struct map_resource *heir = heir_maybe(r);
+	struct fz_map_gateway *g = r->gateway;
+	at_gateway(r, NULL);
+	r->is_leaving = true;
+	if (r->after)
+		r->after->previous = r->previous;
+	if (!heir)
+		return;
+	at_gateway(heir, g);
+	heir->is_pending = r->is_pending;
+	heir->ask_again = r->ask_again;
+	heir->offline_until = r->offline_until;
+	heir->n_offline = r->n_offline;
+}
+
+static void hand_over_queue(struct fz_map *m)
+{
+	struct map_resource **at = &m->first_queued;
+	while (*at) {
+		struct map_resource *r = *at, *heir = r->is_leaving ? heir_maybe(r) : r;
+		if (!heir) {
+			*at = r->next_queued;
+			continue;
+		}
+		heir->is_queued = true;
+		heir->next_queued = r->next_queued;
+		*at = heir;
+		at = &heir->next_queued;
+	}
+}
+
+void fz_map_swap(struct fz_map *m)
+{
+	if (!m->next)
+		return;
+	for (struct map_resource *r = m->leaving; r; r = r->next_leaving)
+		hand_over(r);
+	if (m->leaving)
+		hand_over_queue(m);
+	for (uint32_t i = 0; i < FZ_MAP_HELD_MAX && m->leaving; i++) {
+		struct held_packet *h = &m->held[i];
+		if (h->resource && h->resource->is_leaving)
+			h->resource = heir_maybe(h->resource);
+	}
+	m->old = m->table;
+	m->table = m->next;
+	m->next = NULL;
+}
+
+void fz_map_sweep(struct fz_map *m)
+{
+	if (!m->old)
+		return;
+	fz_map_table_free(m->old);
+	m->old = NULL;
+	free_leaving(m);
+	for (uint32_t i = 0; i < m->n; i++) {
+		m->list[i]->is_seen = true;
+		m->list[i]->starts_anew = false;
+		m->list[i]->before = NULL;
+	}
+	m->has_changed = false;
+}
+
+/* ---- authorizations ---- */
 
 static void drop_held_of(struct fz_map *m, const struct map_resource *r)
 {
@@ -239,205 +582,26 @@ static void drop_held_of(struct fz_map *m, const struct map_resource *r)
 			m->held[i].resource = NULL;
 }
 
-static void unqueue(struct fz_map *m, const struct map_resource *r)
-{
-	struct map_resource **at = &m->first_queued;
-	while (*at && *at != r)
-		at = &(*at)->next_queued;
-	if (*at)
-		*at = r->next_queued;
-}
-
-static void discard(struct fz_map *m, struct map_resource *r)
-{
-	drop_held_of(m, r);
-	unqueue(m, r);
-	free_resource(r);
-}
-
-/* A Resource that stays keeps everything but its words. */
-static void move_state(struct fz_map *m, struct map_resource *from, struct map_resource *to)
-{
-	to->is_enabled = from->is_enabled;
-	to->previous = from->previous;
-	if (!is_same(&from->r, &to->r))
-		return;
-	to->gateway = from->gateway;
-	to->is_pending = from->is_pending;
-	to->ask_again = from->ask_again;
-	to->offline_until = from->offline_until;
-	for (uint32_t i = 0; i < FZ_MAP_HELD_MAX; i++)
-		if (m->held[i].resource == from)
-			m->held[i].resource = to;
-	if (from->is_queued)
-		fz_map_queue(m, to);
-}
-
-/* Takes the n new ones in `list` as the set; the old ones go. */
-static int replace(struct fz_map *m, struct map_resource **list, uint32_t n)
-{
-	struct map_resource **by_id = fz_new_array(struct map_resource *, n + 1);
-	if (!by_id) {
-		for (uint32_t i = 0; i < n; i++)
-			free_resource(list[i]);
-		free(list);
-		return -ENOMEM;
-	}
-	memcpy(by_id, list, n * sizeof(struct map_resource *));
-	qsort(by_id, n, sizeof(struct map_resource *), order_by_id);
-	clear_table(m);
-	for (uint32_t i = 0; i < n; i++) {
-		struct map_resource *old = fz_map_find_maybe(m, list[i]->r.id.text);
-		if (old)
-			move_state(m, old, list[i]);
-	}
-	for (uint32_t i = 0; i < m->n; i++)
-		discard(m, m->list[i]);
-	free(m->list);
-	free(m->by_id);
-	m->list = list;
-	m->by_id = by_id;
-	m->n = n;
-	return rebuild(m);
-}
-
-static bool is_listed(struct map_resource *const *list, uint32_t n, const struct fzp_id *id)
-{
-	for (uint32_t i = 0; i < n; i++)
-		if (fzp_id_equal(&list[i]->r.id, id))
-			return true;
-	return false;
-}
-
-static int order_pointers(const void *pa, const void *pb)
-{
-	const struct fzp_resource *const *a = pa, *const *b = pb;
-	return strcmp((*a)->id.text, (*b)->id.text);
-}
-
-/* True if no two have one id. */
-static bool are_distinct(const struct fzp_resource **sorted, uint32_t n)
-{
-	qsort(sorted, n, sizeof(*sorted), order_pointers);
-	for (uint32_t i = 1; i < n; i++)
-		if (fzp_id_equal(&sorted[i - 1]->id, &sorted[i]->id))
-			return false;
-	return true;
-}
-
-int fz_map_set_resources(struct fz_map *m, const struct fzp_resource *list, uint32_t n)
-{
-	struct map_resource **new = fz_new_array(struct map_resource *, n + 1);
-	FZ_CLEANUP(fz_freep)
-	const struct fzp_resource **sorted = fz_new_array(const struct fzp_resource *, n + 1);
-	uint32_t made = 0;
-	int result = new &&sorted ? 0 : -ENOMEM;
-	if (result < 0) {
-		free(new);
-		return result;
-	}
-	for (uint32_t i = 0; i < n; i++)
-		sorted[i] = &list[i];
-	/* Only a portal that repeats itself pays for looking each one up. */
-	bool distinct = are_distinct(sorted, n);
-	for (uint32_t i = 0; i < n; i++) {
-		if (!distinct && is_listed(new, made, &list[i].id))
-			continue;
-		new[made] = copy_resource(&list[i]);
-		if (!new[made]) {
-			result = -ENOMEM;
-			break;
-		}
-		made++;
-	}
-	int r = replace(m, new, made);
-	return r < 0 ? r : result;
-}
-
-/* The set as it is, with one put in, exchanged (at its place) or left out. */
-static int change(struct fz_map *m, const struct fzp_id *id, const struct fzp_resource *with)
-{
-	struct fzp_resource *list = fz_new_array(struct fzp_resource, m->n + 1);
-	uint32_t n = 0;
-	bool found = false;
-	if (!list)
-		return -ENOMEM;
-	for (uint32_t i = 0; i < m->n; i++) {
-		bool is_it = fzp_id_equal(&m->list[i]->r.id, id);
-		found |= is_it;
-		if (!is_it)
-			list[n++] = m->list[i]->r;
-		else if (with)
-			list[n++] = *with;
-	}
-	if (!found && with)
-		list[n++] = *with;
-	int r = fz_map_set_resources(m, list, n);
-	free(list);
-	return r;
-}
-
-int fz_map_upsert(struct fz_map *m, const struct fzp_resource *r)
-{
-	return change(m, &r->id, r);
-}
-
-int fz_map_remove(struct fz_map *m, const struct fzp_id *id)
-{
-	return fz_map_find_maybe(m, id->text) ? change(m, id, NULL) : 0;
-}
-
-static void forget(struct fz_map *m, struct map_resource *r)
-{
-	r->gateway = NULL;
-	r->is_pending = false;
-	r->ask_again = (fz_time){ 0 }; /* at once when it is used again: this was no answer */
-	drop_held_of(m, r);
-}
-
-int fz_map_set_enabled(struct fz_map *m, const char *id, bool on)
-{
-	struct map_resource *r = fz_map_find_maybe(m, id);
-	if (!r || r->is_enabled == on)
-		return 0;
-	r->is_enabled = on;
-	if (!on)
-		forget(m, r);
-	return rebuild(m);
-}
-
-int fz_map_set_internet(struct fz_map *m, bool on)
-{
-	if (m->internet == on)
-		return 0;
-	m->internet = on;
-	for (uint32_t i = 0; i < m->n && !on; i++)
-		if (m->list[i]->r.type == FZP_RESOURCE_INTERNET)
-			forget(m, m->list[i]);
-	return rebuild(m);
-}
-
-/* ---- authorizations ---- */
-
 bool fz_map_is_awaited(const struct fz_map *m, const struct fzp_id *resource)
 {
-	const struct map_resource *r = fz_map_find_maybe(m, resource->text);
+	const struct map_resource *r = seen_maybe(m, resource);
 	return r && r->is_pending;
 }
 
 void fz_map_authorized(struct fz_map *m, const struct fzp_id *resource, struct fz_map_gateway *g)
 {
-	struct map_resource *r = fz_map_find_maybe(m, resource->text);
+	struct map_resource *r = seen_maybe(m, resource);
 	struct fz_map_gateway *at = m->gateways;
 	while (at && at != g)
 		at = at->next;
 	if (!at) {
+		fz_list_init(&g->resources);
 		g->next = m->gateways;
 		m->gateways = g;
 	}
 	if (!r)
 		return;
-	r->gateway = g;
+	at_gateway(r, g);
 	r->previous = g->id;
 	r->is_pending = false;
 	r->offline_until = (fz_time){ 0 };
@@ -460,7 +624,7 @@ static fz_dur rest_after(struct map_resource *r, bool is_offline)
 
 void fz_map_refused(struct fz_map *m, const struct fzp_id *resource, bool is_offline, fz_time now)
 {
-	struct map_resource *r = fz_map_find_maybe(m, resource->text);
+	struct map_resource *r = seen_maybe(m, resource);
 	if (!r)
 		return;
 	r->is_pending = false;
@@ -475,14 +639,14 @@ void fz_map_lost(struct fz_map *m, struct fz_map_gateway *g)
 	struct fz_map_gateway **at = &m->gateways;
 	while (*at && *at != g)
 		at = &(*at)->next;
-	if (*at)
-		*at = g->next;
+	if (!*at)
+		return; /* nothing was ever authorized at it */
+	*at = g->next;
 	g->next = NULL;
-	for (uint32_t i = 0; i < m->n; i++) {
-		if (m->list[i]->gateway != g)
-			continue;
-		m->list[i]->gateway = NULL;
-		m->list[i]->ask_again = (fz_time){ 0 }; /* at once: this was no answer */
+	FZ_LIST_EACH_SAFE(&g->resources, node, after) {
+		struct map_resource *r = FZ_CONTAINER_OF(node, struct map_resource, at_gateway);
+		at_gateway(r, NULL);
+		r->ask_again = (fz_time){ 0 }; /* at once: this was no answer */
 	}
 }
 
@@ -491,12 +655,9 @@ struct fz_map_gateway *fz_map_gateways_maybe(struct fz_map *m)
 	return m->gateways;
 }
 
-bool fz_map_is_used(const struct fz_map *m, const struct fz_map_gateway *g)
+bool fz_map_is_used(const struct fz_map_gateway *g)
 {
-	for (uint32_t i = 0; i < m->n; i++)
-		if (m->list[i]->gateway == g)
-			return true;
-	return false;
+	return !fz_list_is_empty(&g->resources);
 }
 
 /* ---- events ---- */
@@ -529,7 +690,7 @@ bool fz_map_take_request(struct fz_map *m, struct fzp_id *ret_resource)
 bool fz_map_previous_gateway(
 	const struct fz_map *m, const struct fzp_id *resource, struct fzp_id *ret_gateway)
 {
-	const struct map_resource *r = fz_map_find_maybe(m, resource->text);
+	const struct map_resource *r = seen_maybe(m, resource);
 	if (!r || !r->previous.text[0])
 		return false;
 	*ret_gateway = r->previous;

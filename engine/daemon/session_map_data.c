@@ -87,7 +87,7 @@ static bool permits(const struct map_resource *r, const struct map_flow *f)
 static struct map_prefix *longest_maybe(struct fz_map *m, const struct fz_ip *ip)
 {
 	struct wg_allowed_owner *owner =
-		wg_allowedips_find_maybe(&m->table, (enum fz_family)ip->family, ip->b);
+		wg_allowedips_find_maybe(&m->table->trie, (enum fz_family)ip->family, ip->b);
 	return owner ? FZ_CONTAINER_OF(owner, struct map_prefix, owner) : NULL;
 }
 
@@ -96,7 +96,8 @@ struct map_resource *fz_map_choose_maybe(
 {
 	*ret_denied = NULL;
 	for (struct map_prefix *p = longest_maybe(m, &f->dst); p; p = p->parent) {
-		for (struct map_resource *r = p->first; r; r = r->next_same) {
+		for (const struct map_entry *e = p->first; e; e = e->next) {
+			struct map_resource *r = e->resource;
 			if (r->r.type == FZP_RESOURCE_INTERNET && fz_map_is_device(&f->dst))
 				continue;
 			if (permits(r, f))
@@ -219,9 +220,10 @@ enum fz_map_route fz_map_route(struct fz_map *m, fz_time now, struct fz_bytes in
 static bool may_come_from(struct fz_map *m, const struct fz_map_gateway *g, const struct fz_ip *ip)
 {
 	for (const struct map_prefix *p = longest_maybe(m, ip); p; p = p->parent)
-		for (const struct map_resource *r = p->first; r; r = r->next_same)
-			if (r->gateway == g &&
-				(r->r.type != FZP_RESOURCE_INTERNET || !fz_map_is_device(ip)))
+		for (const struct map_entry *e = p->first; e; e = e->next)
+			if (e->resource->gateway == g &&
+				(e->resource->r.type != FZP_RESOURCE_INTERNET ||
+					!fz_map_is_device(ip)))
 				return true;
 	return false;
 }
@@ -250,9 +252,9 @@ static void look_for_prohibited(struct fz_map *m, fz_time now, const struct fz_m
 		return;
 	struct fz_ip dst = ip_of(family, about.dst);
 	for (const struct map_prefix *p = longest_maybe(m, &dst); p; p = p->parent)
-		for (struct map_resource *r = p->first; r; r = r->next_same)
-			if (r->gateway == g)
-				ask(m, r, now);
+		for (const struct map_entry *e = p->first; e; e = e->next)
+			if (e->resource->gateway == g)
+				ask(m, e->resource, now);
 }
 
 const uint64_t *fz_map_discarded(const struct fz_map *m)

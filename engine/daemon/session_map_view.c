@@ -24,14 +24,14 @@ static const char *name_of(const struct map_resource *r)
 int fz_map_routes(const struct fz_map *m, struct fz_prefix **ret_prefixes, size_t *ret_n)
 {
 	struct fz_prefix *out =
-		fz_new_array(struct fz_prefix, m->n_prefixes + FZ_ARRAY_LEN(devices));
+		fz_new_array(struct fz_prefix, m->table->n_prefixes + FZ_ARRAY_LEN(devices));
 	if (!out)
 		return -ENOMEM;
 	size_t n = 0;
 	for (size_t i = 0; i < FZ_ARRAY_LEN(devices); i++)
 		out[n++] = devices[i];
-	for (uint32_t i = 0; i < m->n_prefixes; i++)
-		out[n++] = m->prefixes[i].prefix;
+	for (uint32_t i = 0; i < m->table->n_prefixes; i++)
+		out[n++] = m->table->prefixes[i].prefix;
 	*ret_prefixes = out;
 	*ret_n = n;
 	return 0;
@@ -42,8 +42,9 @@ int fz_map_each_route(const struct fz_map *m, fz_session_route_fn fn, void *user
 	int r = 0;
 	for (size_t i = 0; i < FZ_ARRAY_LEN(devices) && r == 0; i++)
 		r = fn(user, &devices[i], "");
-	for (uint32_t i = 0; i < m->n_prefixes && r == 0; i++)
-		r = fn(user, &m->prefixes[i].prefix, name_of(m->prefixes[i].first));
+	for (uint32_t i = 0; i < m->table->n_prefixes && r == 0; i++)
+		r = fn(user, &m->table->prefixes[i].prefix,
+			name_of(m->table->prefixes[i].first->resource));
 	return r;
 }
 

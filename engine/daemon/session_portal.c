@@ -125,9 +125,13 @@ static void on_init(struct fz_session *s, const struct fzp_client_init *init)
 	take_interface(s, &init->interface);
 	fz_session_tunnel_set_relays(s->tunnel, &init->relays);
 	int r = fz_session_tunnel_set_resources(s->tunnel, &init->resources);
+	s->has_left_out = false;
 	if (r < 0 || init->resources.n_skipped > 0)
 		fz_log(FZ_LOG_WARNING, "resources-left-out", "skipped=%u error=\"%s\"",
 			init->resources.n_skipped, r < 0 ? fz_strerror(r) : "");
+	if (init->authorizations.n > 0)
+		fz_log(FZ_LOG_DEBUG, "device-to-device", "grants=%u ignored=1",
+			init->authorizations.n);
 	for (uint32_t i = 0; i < init->resources.n; i++)
 		enable(s, &init->resources.list[i]);
 	fz_session_tunnel_set_internet(s->tunnel, s->internet);
@@ -136,9 +140,23 @@ static void on_init(struct fz_session *s, const struct fzp_client_init *init)
 
 static void on_upserted(struct fz_session *s, const struct fzp_resource *resource)
 {
-	if (fz_session_tunnel_upsert(s->tunnel, resource) == 0)
+	int r = fz_session_tunnel_upsert(s->tunnel, resource);
+	if (r == 0)
 		enable(s, resource);
+	else if (!s->has_left_out)
+		fz_log(FZ_LOG_WARNING, "resource-left-out", "resource=%s error=\"%s\"",
+			resource->id.text, fz_strerror(r));
+	s->has_left_out |= r < 0;
 	fz_session_apply(s);
+}
+
+/* Of what others may reach here, which is nothing; but a Resource of ours would be the same one, so it is held to them. */
+static void on_filters(struct fz_session *s, const struct fzp_filters_updated *u)
+{
+	int r = fz_session_tunnel_set_filters(s->tunnel, &u->resource_id, u->filters, u->n_filters);
+	if (r < 0)
+		fz_log(FZ_LOG_WARNING, "filters", "resource=%s error=\"%s\"", u->resource_id.text,
+			fz_strerror(r));
 }
 
 static void on_relays(struct fz_session *s, const struct fzp_relays_presence *p)
@@ -209,7 +227,7 @@ static void carry_out(struct fz_session *s, const struct fzp_client_message *m)
 		fz_session_tunnel_remove(s->tunnel, &m->pool.id);
 		fz_session_apply(s);
 		break;
-	case FZP_CLIENT_FILTERS_UPDATED:
+	case FZP_CLIENT_FILTERS_UPDATED: on_filters(s, &m->filters_updated); break;
 	case FZP_CLIENT_DEVICE_ACCESS:
 	case FZP_CLIENT_DEVICE_DENIED:
 	case FZP_CLIENT_DEVICE_CANDIDATES:

@@ -34,6 +34,7 @@ struct fz_session_tunnel {
 	struct fz_map *map;
 	sd_event_source *io;
 	bool is_draining, has_lost_relays; /* the last of them, since the portal named some */
+	bool may_be_unused; /* a gateway, by what has changed */
 	uint32_t n_relays;
 	struct relay *relays; /* of FZ_PATHS_RELAYS_MAX: to be asked again whether they live */
 };
@@ -122,7 +123,7 @@ static void drop_unused(struct fz_session_tunnel *t)
 	for (struct fz_map_gateway *g = fz_map_gateways_maybe(t->map); g; g = next) {
 		next = g->next;
 		fz_node_lock(t->node);
-		bool is_used = fz_map_is_used(t->map, g);
+		bool is_used = fz_map_is_used(g);
 		fz_node_unlock(t->node);
 		if (is_used)
 			continue;
@@ -380,58 +381,70 @@ void fz_session_tunnel_remove_relay(struct fz_session_tunnel *t, const struct fz
 
 /* ---- Resources ---- */
 
-int fz_session_tunnel_set_resources(
-	struct fz_session_tunnel *t, const struct fzp_resources *resources)
-{
-	fz_node_lock(t->node);
-	int r = fz_map_set_resources(t->map, resources->list, resources->n);
-	fz_node_unlock(t->node);
-	drop_unused(t);
-	return r;
-}
-
-int fz_session_tunnel_upsert(struct fz_session_tunnel *t, const struct fzp_resource *resource)
-{
-	fz_node_lock(t->node);
-	int r = fz_map_upsert(t->map, resource);
-	fz_node_unlock(t->node);
-	/* A connection stays where its Resource is only another one now: it will be asked for again. */
-	return r;
-}
-
 static void complain(int r)
 {
 	if (r < 0)
 		fz_log(FZ_LOG_ERR, "resources", "error=\"%s\"", fz_strerror(r));
 }
 
+/*
+ * What the set has become is made known to packets: the table is built beside them, the lock held for a swap alone. Many changes
+ * of one turn are one such step: it is taken by whoever looks next, at the latest for the host's routes.
+ */
+static void settle(struct fz_session_tunnel *t)
+{
+	if (!fz_map_has_changed(t->map))
+		return;
+	int r = fz_map_build(t->map);
+	if (r < 0) {
+		complain(r);
+		return;
+	}
+	fz_node_lock(t->node);
+	fz_map_swap(t->map);
+	fz_node_unlock(t->node);
+	fz_map_sweep(t->map);
+	bool may_be_unused = t->may_be_unused;
+	t->may_be_unused = false;
+	if (may_be_unused)
+		drop_unused(t);
+}
+
+int fz_session_tunnel_set_resources(
+	struct fz_session_tunnel *t, const struct fzp_resources *resources)
+{
+	t->may_be_unused = true;
+	return fz_map_set_resources(t->map, resources->list, resources->n);
+}
+
+int fz_session_tunnel_upsert(struct fz_session_tunnel *t, const struct fzp_resource *resource)
+{
+	/* A connection stays where its Resource is only another one now: it will be asked for again. */
+	return fz_map_upsert(t->map, resource);
+}
+
+int fz_session_tunnel_set_filters(struct fz_session_tunnel *t, const struct fzp_id *id,
+	const struct fzp_filter *filters, uint32_t n)
+{
+	return fz_map_set_filters(t->map, id, filters, n);
+}
+
 void fz_session_tunnel_remove(struct fz_session_tunnel *t, const struct fzp_id *id)
 {
-	fz_node_lock(t->node);
-	int r = fz_map_remove(t->map, id);
-	fz_node_unlock(t->node);
-	complain(r);
-	drop_unused(t);
+	t->may_be_unused = true;
+	complain(fz_map_remove(t->map, id));
 }
 
 void fz_session_tunnel_set_enabled(struct fz_session_tunnel *t, const char *id, bool on)
 {
-	fz_node_lock(t->node);
-	int r = fz_map_set_enabled(t->map, id, on);
-	fz_node_unlock(t->node);
-	complain(r);
-	if (!on)
-		drop_unused(t);
+	t->may_be_unused |= !on;
+	complain(fz_map_set_enabled(t->map, id, on));
 }
 
 void fz_session_tunnel_set_internet(struct fz_session_tunnel *t, bool on)
 {
-	fz_node_lock(t->node);
-	int r = fz_map_set_internet(t->map, on);
-	fz_node_unlock(t->node);
-	complain(r);
-	if (!on)
-		drop_unused(t);
+	t->may_be_unused |= !on;
+	complain(fz_map_set_internet(t->map, on));
 }
 
 /* ---- authorizations ---- */
@@ -475,6 +488,7 @@ int fz_session_tunnel_authorized(
 	struct fz_session_tunnel *t, const struct fzp_authorization_created *a)
 {
 	struct fz_node_peer *peer = NULL;
+	settle(t);
 	fz_node_lock(t->node);
 	bool is_awaited = fz_map_is_awaited(t->map, &a->resource_id);
 	fz_node_unlock(t->node);
@@ -505,6 +519,7 @@ int fz_session_tunnel_authorized(
 void fz_session_tunnel_refused(
 	struct fz_session_tunnel *t, const struct fzp_authorization_failed *f)
 {
+	settle(t);
 	refuse(t, &f->resource_id, f->reason == FZP_FAILURE_OFFLINE);
 }
 
@@ -548,8 +563,9 @@ void fz_session_tunnel_goodbye(struct fz_session_tunnel *t)
 /* ---- what there is to see ---- */
 
 int fz_session_tunnel_routes(
-	const struct fz_session_tunnel *t, struct fz_prefix **ret_prefixes, size_t *ret_n)
+	struct fz_session_tunnel *t, struct fz_prefix **ret_prefixes, size_t *ret_n)
 {
+	settle(t);
 	/* Only this thread changes the set: reading it needs no lock. */
 	return fz_map_routes(t->map, ret_prefixes, ret_n);
 }
@@ -647,12 +663,14 @@ int fz_session_tunnel_each_resource(
 	struct fz_session_tunnel *t, fz_session_resource_fn fn, void *user)
 {
 	struct resource_view v = { t, fn, user };
+	settle(t);
 	return fz_map_each_resource(t->map, fzp_now().at, show_resource, &v);
 }
 
 int fz_session_tunnel_each_peer(struct fz_session_tunnel *t, fz_session_peer_fn fn, void *user)
 {
 	int r = 0;
+	settle(t);
 	for (const struct fz_map_gateway *g = fz_map_gateways_maybe(t->map); g && r == 0;
 		g = g->next) {
 		struct fz_session_peer peer;
@@ -664,6 +682,7 @@ int fz_session_tunnel_each_peer(struct fz_session_tunnel *t, fz_session_peer_fn 
 
 int fz_session_tunnel_each_route(struct fz_session_tunnel *t, fz_session_route_fn fn, void *user)
 {
+	settle(t);
 	return fz_map_each_route(t->map, fn, user);
 }
 
@@ -671,6 +690,7 @@ void fz_session_tunnel_explain(struct fz_session_tunnel *t, const struct fz_sess
 	struct fz_session_explanation *ret)
 {
 	struct fz_map_gateway *g;
+	settle(t);
 	fz_node_lock(t->node);
 	fz_map_explain(t->map, fzp_now().at, &q->ip, q->resource, q->protocol, q->port, ret, &g);
 	fz_node_unlock(t->node);

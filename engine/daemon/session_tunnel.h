@@ -58,11 +58,17 @@ void fz_session_tunnel_set_relays(struct fz_session_tunnel *t, const struct fzp_
 void fz_session_tunnel_remove_relay(struct fz_session_tunnel *t, const struct fzp_id *id)
 	FZ_NONNULL(1, 2);
 
-/* The whole set; what is unchanged keeps its connections. 0 or -ENOMEM (then part of it holds). */
+/*
+ * The whole set; what is unchanged keeps its connections. 0, -ENOMEM (it is as it was) or FZ_ERR_LIMIT (what did not fit is
+ * left out). Packets see this and the changes below once something here looks at the set: ask for the routes in the same turn.
+ */
 int fz_session_tunnel_set_resources(struct fz_session_tunnel *t,
 	const struct fzp_resources *resources) FZ_NONNULL(1, 2) FZ_MUST_CHECK;
 int fz_session_tunnel_upsert(struct fz_session_tunnel *t, const struct fzp_resource *resource)
 	FZ_NONNULL(1, 2) FZ_MUST_CHECK;
+/* Other filters for a Resource, if it is one of ours: it will be asked for again. */
+int fz_session_tunnel_set_filters(struct fz_session_tunnel *t, const struct fzp_id *id,
+	const struct fzp_filter *filters, uint32_t n) FZ_NONNULL(1, 2) FZ_MUST_CHECK;
 void fz_session_tunnel_remove(struct fz_session_tunnel *t, const struct fzp_id *id)
 	FZ_NONNULL(1, 2);
 void fz_session_tunnel_set_enabled(struct fz_session_tunnel *t, const char *id, bool on)
@@ -80,7 +86,7 @@ void fz_session_tunnel_candidates(struct fz_session_tunnel *t, const struct fzp_
 /* New keys and sockets; every connection is gone. 0 or negative errno: try again. */
 int fz_session_tunnel_reset(struct fz_session_tunnel *t) FZ_NONNULL(1) FZ_MUST_CHECK;
 /* The prefixes the host is to route into the tunnel, to be freed. 0 or -ENOMEM. */
-int fz_session_tunnel_routes(const struct fz_session_tunnel *t, struct fz_prefix **ret_prefixes,
+int fz_session_tunnel_routes(struct fz_session_tunnel *t, struct fz_prefix **ret_prefixes,
 	size_t *ret_n) FZ_NONNULL(1, 2, 3) FZ_MUST_CHECK;
 /* Every gateway hears that we leave. */
 void fz_session_tunnel_goodbye(struct fz_session_tunnel *t) FZ_NONNULL(1);

@@ -37,6 +37,7 @@ readdress WHO IPV4 IPV6                  the device's tunnel addresses: a new in
 init WHO                                 the same init again
 relay KEY up|down                        relays_presence
 flood N                                  so many more resources in every client's init
+upserts WHO N                            so many more, one message each
 iceless on|off | rate-limit on|off
 """
 
@@ -181,6 +182,15 @@ class Control:
 
     def do_flood(self, plain, times, named):
         self.portal.flood = int(plain[0])
+
+    def do_upserts(self, plain, times, named):
+        found = self.conns(plain[0])
+        for c in found:
+            for i in range(int(plain[1])):
+                c.push("resource_created_or_updated", {
+                    "id": f"f100d000-0000-4000-8000-{i:012d}", "type": "cidr", "name": f"flood-{i}", "sites": [], "filters": [],
+                    "address": f"10.{128 + (i >> 16)}.{i >> 8 & 255}.{i & 255}/32", "address_description": None})
+        return {"ok": bool(found), "text": f"{len(found)} connections"}
 
     def do_iceless(self, plain, times, named):
         self.portal.wants_iceless = plain[0] == "on"

@@ -32,14 +32,27 @@ ctl abort '*'
 check "no answer is given up" within 60 joined client
 check "and by the gateway" within 60 joined gateway
 
+upgrades() { ctl status | /usr/bin/python3 -c 'import json, sys; print(json.load(sys.stdin)["counts"]["upgrades"])'; }
+came_again() { [[ $(upgrades) -ge $(($1 + 2)) ]]; } # once for the abort, once because the init was too long
+before=$(upgrades)
 ctl flood 1000000
 ctl abort client
-sleep 8
+check "an init of a million resources costs the connection" within 60 came_again "$before"
 rss() { [[ $(awk '/VmHWM/ { print $2 }' "/proc/$client/status") -lt 400000 ]]; }
 check "a million resources do not eat the memory" rss
 check "nobody ended" alive
 ctl clear
 check "the client comes back" within 90 is_state client up
+
+# One by one they are never longer than a message may be; there are no more of them than a list may have.
+ctl upserts client 40000 >/dev/null
+is_full() { grep -q 'resource-left-out' "/run/fzlab/$FZ_LAB/log/client.firezoned"; }
+check "upserts without end are taken up to a limit" within 60 is_full
+check "they do not eat the memory either" rss
+check "nobody ended" alive
+check "what flowed goes on" reaches client
+ctl abort client
+check "the next init puts it right" within 60 is_state client up
 check "a download works" downloads client 1M
-expect_log '^warning: (portal-down|portal-message|message-skipped|resources-left-out) '
+expect_log '^warning: (portal-down|portal-message|message-skipped|resources?-left-out) '
 finish

@@ -15,6 +15,7 @@ struct fz_session_tunnel {
 	struct fz_session_tunnel_params params;
 	uint8_t n_keys;
 	bool internet;
+	uint32_t n_applied;
 	uint32_t n;
 	char ids[RESOURCES_MAX][37], names[RESOURCES_MAX][64], addresses[RESOURCES_MAX][64];
 	enum fzp_resource_type types[RESOURCES_MAX];
@@ -45,6 +46,11 @@ const char *fake_log(void)
 	memcpy(told, log_text, sizeof(told));
 	log_text[0] = '\0';
 	return told;
+}
+
+uint32_t fake_n_applied(void)
+{
+	return last->n_applied;
 }
 
 void fake_set(int authorized, int made)
@@ -142,6 +148,14 @@ int fz_session_tunnel_upsert(struct fz_session_tunnel *t, const struct fzp_resou
 	return 0;
 }
 
+int fz_session_tunnel_set_filters(struct fz_session_tunnel *t, const struct fzp_id *id,
+	const struct fzp_filter *filters, uint32_t n)
+{
+	(void)t;
+	note("filters %.4s %u %u;", id->text, n, n > 0 ? filters[0].from : 0);
+	return 0;
+}
+
 void fz_session_tunnel_remove(struct fz_session_tunnel *t, const struct fzp_id *id)
 {
 	(void)t;
@@ -193,11 +207,12 @@ int fz_session_tunnel_reset(struct fz_session_tunnel *t)
 }
 
 int fz_session_tunnel_routes(
-	const struct fz_session_tunnel *t, struct fz_prefix **ret_prefixes, size_t *ret_n)
+	struct fz_session_tunnel *t, struct fz_prefix **ret_prefixes, size_t *ret_n)
 {
 	struct fz_prefix *p = fz_new_array(struct fz_prefix, RESOURCES_MAX + 1);
 	size_t n = 0;
 	CHECK(p);
+	t->n_applied++;
 	for (uint32_t i = 0; i < t->n; i++)
 		if (t->types[i] == FZP_RESOURCE_CIDR && !t->is_off[i])
 			p[n++] = t->prefixes[i];

@@ -164,6 +164,41 @@ static struct counts on_host(const struct bench *b)
 	return c;
 }
 
+static void run_until_routes(struct bench *b, unsigned n)
+{
+	for (unsigned i = 0; i < 3000 && on_host(b).routes != n; i++)
+		CHECK(sd_event_run(b->w->event, 10'000) >= 0);
+	CHECK_UINT(on_host(b).routes, n);
+}
+
+TEST(session, many_resources_of_one_turn_are_one_change_of_the_host)
+{
+	enum { N = 200 };
+
+	WORLD(w, "tls:443");
+	struct bench b;
+	static char script[N * 256 + 1024];
+	size_t n = (size_t)snprintf(script, sizeof(script), "[" INIT);
+	for (unsigned i = 0; i < N; i++)
+		n += (size_t)snprintf(script + n, sizeof(script) - n,
+			",[\"resource_created_or_updated\",{\"id\":\"5e2c0000-0000-4000-8000-"
+			"000000000009\",\"type\":\"cidr\",\"address\":\"10.77.%u.0/"
+			"24\",\"name\":\"n\","
+			"\"sites\":[],\"filters\":[]}]",
+			i);
+	snprintf(script + n, sizeof(script) - n, "]");
+	put(&w, "on_join_1", script);
+	bench_start(&b, &w, NULL);
+	sign_in(&b, "script");
+	run_until_state(&b, FZ_SESSION_UP);
+	static char log[8192];
+	run_until_log(&b, "upsert 5e2c", log, sizeof(log));
+	run_until_routes(&b, 2);
+	/* However the network cuts it: far fewer than one each. */
+	CHECK(fake_n_applied() > 0 && fake_n_applied() < N / 4);
+	bench_stop(&b);
+}
+
 TEST(session, an_init_raises_the_tunnel_and_the_end_undoes_it)
 {
 	WORLD(w, "tls:443");
@@ -373,9 +408,9 @@ TEST(session, choices_hold_beyond_the_session)
 	sign_in(&b, "script");
 	run_until_state(&b, FZ_SESSION_UP);
 	CHECK_INT(fz_session_set_internet(b.s, true), 0);
-	CHECK_UINT(on_host(&b).routes, 2);
+	run_until_routes(&b, 2);
 	CHECK_INT(fz_session_set_resource(b.s, "lab", false), 0);
-	CHECK_UINT(on_host(&b).routes, 1);
+	run_until_routes(&b, 1);
 	CHECK_INT(fz_session_set_resource(b.s, "nothing", false), -ENOENT);
 	bench_stop(&b);
 
