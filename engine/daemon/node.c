@@ -287,6 +287,19 @@ int fz_node_reset(struct fz_node_tunnel *n)
 	return r;
 }
 
+void fz_node_hosts_changed(struct fz_node_tunnel *n)
+{
+	struct fz_addr hosts[FZ_PATHS_HOSTS_MAX];
+	if (!n->params.has_host_candidates)
+		return;
+	size_t n_hosts = node_host_addresses(n->interface, n->port, hosts, FZ_ARRAY_LEN(hosts));
+	fz_node_lock(n);
+	if (n->paths)
+		fz_paths_set_hosts(n->paths, hosts, n_hosts, fz_clock_boot());
+	node_touch(n);
+	fz_node_unlock(n);
+}
+
 /* ---- what it tells ---- */
 
 int fz_node_fd(const struct fz_node_tunnel *n)

@@ -130,6 +130,9 @@ void fz_node_stop(struct fz_node_tunnel *n) FZ_NONNULL(1);
  */
 int fz_node_reset(struct fz_node_tunnel *n) FZ_NONNULL(1) FZ_MUST_CHECK;
 
+/* The host's addresses may be others: remotes hear of what is new and of what is gone. Connections and keys stay. */
+void fz_node_hosts_changed(struct fz_node_tunnel *n) FZ_NONNULL(1);
+
 /* Readable when fz_node_process has something to do. */
 int fz_node_fd(const struct fz_node_tunnel *n) FZ_NONNULL(1);
 void fz_node_process(struct fz_node_tunnel *n) FZ_NONNULL(1);

@@ -150,14 +150,17 @@ static void take_wireguard_events(struct fz_node_tunnel *n, struct fz_now now)
 		if (!p->is_up)
 			node_tell(n, NODE_SESSION_UP, p, FZ_NODE_UNREACHABLE, "");
 		p->is_up = true;
-		if (fz_conn_is_controlling(p->conn)) {
-			p->refresh_at = fz_time_add(now.at, NODE_REFRESH_AFTER);
-			n->refresh_at = fz_time_min(n->refresh_at, p->refresh_at);
-		}
+		bool is_controlling = fz_conn_is_controlling(p->conn);
+		p->refresh_at = fz_time_add(
+			now.at, is_controlling ? NODE_REFRESH_AFTER : NODE_EXPIRE_AFTER);
+		n->refresh_at = fz_time_min(n->refresh_at, p->refresh_at);
 	}
 }
 
-/* An idle connection keeps its session, for the other side takes one that is too old for dead. */
+/*
+ * An idle connection keeps its session, for the other side takes one that is too old for dead: so does the controlled side,
+ * whose keys are gone by then.
+ */
 static void refresh_sessions(struct fz_node_tunnel *n, struct fz_now now)
 {
 	n->refresh_at = FZ_NEVER;
@@ -165,7 +168,10 @@ static void refresh_sessions(struct fz_node_tunnel *n, struct fz_now now)
 		struct fz_node_peer *p = FZ_CONTAINER_OF(node, struct fz_node_peer, in_peers);
 		if (fz_time_reached(now.at, p->refresh_at)) {
 			p->refresh_at = FZ_NEVER; /* until the session is up */
-			wg_peer_start_handshake(p->wg, now);
+			if (fz_conn_is_controlling(p->conn))
+				wg_peer_start_handshake(p->wg, now);
+			else
+				node_fail(p, FZ_NODE_NO_HANDSHAKE);
 		}
 		n->refresh_at = fz_time_min(n->refresh_at, p->refresh_at);
 	}

@@ -12,6 +12,7 @@
 #define NODE_INITIATIONS   4
 /* Upstream gives up connections without a new session for 540 s; its own clients make one every 180 s. */
 #define NODE_REFRESH_AFTER FZ_SECONDS(180)
+#define NODE_EXPIRE_AFTER  FZ_SECONDS(3 * 180)
 #define NODE_NEWS_MAX      16'384
 #define NODE_BUCKETS       256 /* of connections, by id */
 
@@ -26,7 +27,7 @@ struct fz_node_peer {
 	void *user;
 	bool has_way, is_up, has_failed;
 	bool is_relayed; /* by our relay: a channel header goes in front */
-	fz_time refresh_at;
+	fz_time refresh_at; /* the controlling side shakes hands anew, the other one gives up */
 };
 
 enum node_news_kind {

@@ -10,6 +10,7 @@
 
 #include "control/client_message.h"
 #include "control/io/link.h"
+#include "daemon/netwatch.h"
 #include "daemon/session.h"
 #include "daemon/session_choices.h"
 #include "daemon/session_host.h"

@@ -14,6 +14,7 @@
 #include "base/log.h"
 #include "control/gateway_message.h"
 #include "control/io/link.h"
+#include "daemon/netwatch.h"
 #include "gateway/routes.h"
 #include "gateway/tunnel.h"
 
@@ -31,6 +32,7 @@ struct gw_session {
 	void *user;
 	struct fzp_link *link;
 	struct gw_tunnel *tunnel;
+	struct fz_netwatch *watch; /* NULL where netlink cannot be listened to */
 	struct fz_ip ipv4, ipv6; /* as applied to the host */
 	bool is_initialised; /* since the last join */
 	uint32_t n_held, cap_held;
@@ -250,6 +252,35 @@ static void on_ended(void *user, enum fzp_reason why)
 		s->ops.ended(s->user, why);
 }
 
+/* ---- the host's network ---- */
+
+/*
+ * Clients are told which addresses are new and which are gone; keys and connections stay, unlike a client's. The way to the
+ * world being another one, the portal's connection is of no use any more.
+ */
+static void on_network(void *user, bool moved)
+{
+	struct gw_session *s = user;
+	if (moved && fz_netwatch_has_way_out(s->watch)) {
+		uint8_t key[FZ_KEY_LEN];
+		fz_log(FZ_LOG_INFO, "network", "moved=1");
+		gw_tunnel_public_key(s->tunnel, key);
+		fzp_link_reset(s->link, key);
+	}
+	gw_tunnel_hosts_changed(s->tunnel);
+}
+
+static void watch_network(sd_event *event, struct gw_session *s)
+{
+	int r = fz_netwatch_new(event, on_network, s, &s->watch);
+	if (r < 0) {
+		s->watch = NULL;
+		fz_log(FZ_LOG_WARNING, "network", "watch=\"%s\"", fz_strerror(r));
+		return;
+	}
+	fz_netwatch_ignore(s->watch, gw_tunnel_ifindex(s->tunnel));
+}
+
 /* ---- what the tunnel says ---- */
 
 static void on_no_relays(void *user)
@@ -316,6 +347,7 @@ void gw_session_free(struct gw_session *s)
 {
 	if (!s)
 		return;
+	fz_netwatch_free(s->watch);
 	fzp_link_free(s->link);
 	gw_tunnel_free(s->tunnel);
 	free(s->held);
@@ -338,6 +370,7 @@ int gw_session_new(
 		gw_session_free(s);
 		return r;
 	}
+	watch_network(event, s);
 	*ret_session = s;
 	return 0;
 }

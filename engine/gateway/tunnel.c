@@ -449,6 +449,11 @@ void gw_tunnel_candidates(struct gw_tunnel *t, const struct fzp_candidates *c, b
 	}
 }
 
+void gw_tunnel_hosts_changed(struct gw_tunnel *t)
+{
+	fz_node_hosts_changed(t->node);
+}
+
 void gw_tunnel_goodbye(struct gw_tunnel *t)
 {
 	static const struct fzp_authorizations none = { 0 };

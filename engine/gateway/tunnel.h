@@ -54,6 +54,8 @@ void gw_tunnel_reject(struct gw_tunnel *t, const struct fzp_reject_access *m) FZ
 void gw_tunnel_update(struct gw_tunnel *t, const struct fzp_resource *r) FZ_NONNULL(1, 2);
 void gw_tunnel_candidates(struct gw_tunnel *t, const struct fzp_candidates *c, bool are_gone)
 	FZ_NONNULL(1, 2);
+/* The host's addresses may be others: clients hear of it. */
+void gw_tunnel_hosts_changed(struct gw_tunnel *t) FZ_NONNULL(1);
 /* Every client hears that we leave; grants and connections end. */
 void gw_tunnel_goodbye(struct gw_tunnel *t) FZ_NONNULL(1);
 

@@ -75,6 +75,42 @@ int fz_paths_add_host(struct fz_paths *p, const struct fz_addr *local, fz_time n
 	return 0;
 }
 
+static bool is_among(const struct fz_addr *a, const struct fz_addr *list, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (fz_addr_equal(a, &list[i]))
+			return true;
+	return false;
+}
+
+static void remove_host(struct fz_paths *p, size_t at, fz_time now)
+{
+	struct fz_addr gone = p->hosts[at];
+	struct fz_candidate c = { .kind = FZ_CANDIDATE_HOST, .addr = gone, .base = gone };
+	p->hosts[at] = p->hosts[--p->n_hosts];
+	for (uint32_t i = 0; i < p->n_slots; i++)
+		if (p->slots[i])
+			conn_remove_local(p->slots[i], &c, now);
+}
+
+void fz_paths_set_hosts(struct fz_paths *p, const struct fz_addr *hosts, size_t n, fz_time now)
+{
+	bool has_changed = false;
+	for (size_t i = p->n_hosts; i > 0; i--) {
+		if (is_among(&p->hosts[i - 1], hosts, n))
+			continue;
+		remove_host(p, i - 1, now);
+		has_changed = true;
+	}
+	for (size_t i = 0; i < n; i++) {
+		if (is_among(&hosts[i], p->hosts, p->n_hosts))
+			continue;
+		has_changed |= fz_paths_add_host(p, &hosts[i], now) == 0;
+	}
+	for (size_t i = 0; i < p->n_relays && has_changed; i++)
+		fz_turn_probe(p->relays[i]->turn, now);
+}
+
 void fz_paths_reset(struct fz_paths *p, fz_time now)
 {
 	remove_all(p);

@@ -74,6 +74,13 @@ int fz_paths_add_host(struct fz_paths *p, const struct fz_addr *local, fz_time n
 	FZ_NONNULL(1, 2) FZ_MUST_CHECK;
 
 /*
+ * All of them, as they are now: remotes hear of those that are new and of those that are gone, whose pairs are dropped; relays
+ * are asked what they see of us. More than FZ_PATHS_HOSTS_MAX: the rest is left out. Connections stay.
+ */
+void fz_paths_set_hosts(struct fz_paths *p, const struct fz_addr *hosts, size_t n, fz_time now)
+	FZ_NONNULL(1);
+
+/*
  * The network changed, and with it our WireGuard key: every connection is gone (without an event), hosts too, and relays
  * start anew.
  */

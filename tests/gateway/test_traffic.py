@@ -344,6 +344,19 @@ def the_portal_away_traffic_goes_on_and_a_return_keeps_it(w):
     assert not w.logged("client-ended")
 
 
+def an_address_that_comes_or_goes_is_told_to_clients(w):
+    w.connect()
+
+    def told(event, address):
+        return any(e[0] == event and e[1]["client_ids"] == [CLIENT] and any(address in c for c in e[1]["candidates"])
+                   for e in w.events())
+    w.run("g", "ip address add 203.0.113.77/32 dev wan")
+    wait(lambda: told("broadcast_ice_candidates", "203.0.113.77"), 10, "the new address is a candidate")
+    w.run("g", "ip address del 203.0.113.77/32 dev wan")
+    wait(lambda: told("broadcast_invalidated_ice_candidates", "203.0.113.77"), 10, "it is one no more")
+    assert w.reaches("10.9.0.5"), "the connection stayed"
+
+
 def another_key_of_the_same_client_replaces_the_connection(w):
     w.connect()
     w.tell("reset")

@@ -159,6 +159,52 @@ TEST(paths, a_device_with_an_address_of_its_own_needs_no_relay)
 	fz_paths_free(paths);
 }
 
+TEST(paths, addresses_that_come_and_go_are_signalled_and_the_connection_stays)
+{
+	struct fz_conn *c;
+	struct fz_addr hosts[] = { addr("10.0.0.1:52625"), addr("10.0.0.2:52625"),
+		addr("10.0.0.3:52625") };
+	start(0);
+	fz_paths_set_hosts(paths, hosts, 2, now);
+	CHECK_INT(upsert("gw", false, public_key, &c), FZ_PATHS_CREATED);
+	CHECK_UINT(take(FZ_PATHS_CANDIDATE), 2);
+	fz_paths_set_hosts(paths, hosts, 2, now);
+	CHECK_UINT(take(FZ_PATHS_CANDIDATE), 0);
+	fz_paths_set_hosts(paths, hosts + 1, 2, now); /* the first gone, a third one new */
+	struct fz_paths_event e;
+	unsigned n_new = 0, n_gone = 0;
+	while (fz_paths_take_event(paths, &e)) {
+		CHECK(e.conn == c);
+		n_new += e.kind == FZ_PATHS_CANDIDATE && strstr(e.text, " 10.0.0.3 ");
+		n_gone += e.kind == FZ_PATHS_CANDIDATE_GONE && strstr(e.text, " 10.0.0.1 ");
+	}
+	CHECK(n_new == 1 && n_gone == 1);
+	CHECK_UINT(fz_paths_n_conns(paths), 1);
+	/* A host without any is told of as well. */
+	fz_paths_set_hosts(paths, NULL, 0, now);
+	CHECK_UINT(take(FZ_PATHS_CANDIDATE_GONE), 2);
+	fz_paths_set_hosts(paths, hosts, 1, now);
+	CHECK_UINT(take(FZ_PATHS_CANDIDATE), 1);
+	fz_paths_free(paths);
+}
+
+TEST(paths, relays_are_asked_again_when_addresses_change)
+{
+	struct fz_addr other = addr("10.0.0.9:52625");
+	start(1);
+	run(FZ_SECONDS(1));
+	(void)take(FZ_PATHS_CANDIDATE);
+	fz_paths_set_hosts(paths, &local, 1, now);
+	CHECK(fz_paths_deadline(paths).ns <= now.ns);
+	run(FZ_SECONDS(2));
+	CHECK(fz_paths_has_relay(paths));
+	fz_paths_set_hosts(paths, &local, 1, now); /* the same: nothing to ask */
+	CHECK(fz_paths_deadline(paths).ns > now.ns);
+	fz_paths_set_hosts(paths, &other, 1, now);
+	CHECK(fz_paths_deadline(paths).ns <= now.ns);
+	fz_paths_free(paths);
+}
+
 TEST(paths, host_and_relayed_candidates_of_the_chosen_relay_are_signalled)
 {
 	struct fz_conn *c;

@@ -3,6 +3,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "daemon/netwatch.h"
 #include "daemon/rtnl.h"
 #include "daemon/session_choices.h"
 #include "daemon/session_host.h"
