@@ -10,6 +10,8 @@ state() { property firezone-gateway ActiveState; }
 proc() { inside sed -n "s/^$1:\t*//p" "/proc/$(property firezone-gateway MainPID)/status"; }
 
 check "apt installs it from the file" apt install /packages/firezone-gateway.deb || finish
+cp "$WORK/out" "$WORK/installed"
+check "the installation says what it needs" grep 'needs the token' "$WORK/installed"
 check "it is not started, for want of a token" is inactive state
 check "nor will it be by itself" is disabled service is-enabled
 check "a start without a token fails" exits 1 service start
