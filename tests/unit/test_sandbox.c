@@ -298,7 +298,7 @@ static int has_no_seccomp(void)
 	NEED(ctx);
 	if (seccomp_rule_add(ctx, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(seccomp), 0) < 0 ||
 		seccomp_rule_add(ctx, SCMP_ACT_ERRNO(EINVAL), SCMP_SYS(prctl), 1,
-			SCMP_A0(SCMP_CMP_EQ, PR_SET_SECCOMP)) < 0 ||
+			SCMP_A0(SCMP_CMP_EQ, PR_SET_SECCOMP, 0)) < 0 ||
 		seccomp_load(ctx) < 0)
 		return CHILD_CANNOT;
 	seccomp_release(ctx);
