@@ -46,6 +46,7 @@ check "a start that only waits undoes all of it" eval 'start_alone && is_as "$WO
 check "nothing is kept of it" not journal_is_there
 check "an orderly end changes nothing more" eval 'lab stop client firezoned TERM && is_as "$WORK/before"'
 
+expect_log '^warning: host-leftovers .*journal=none'
 check "it comes up once more" start
 lab stop client firezoned KILL
 on client truncate -s 0 /var/lib/firezone/host.journal
