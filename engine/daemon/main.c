@@ -26,7 +26,6 @@
 #include "daemon/paths.h"
 #include "daemon/sandbox.h"
 #include "daemon/service.h"
-#include "io/priority.h"
 
 static const char usage_text[] =
 	"Usage: firezoned [--check]\n"
@@ -115,7 +114,6 @@ static bool may_change_network(void)
 /* From here on: the one capability, as whatever user we are, and nothing that is executed gains more. */
 static int drop_privileges(void)
 {
-	fz_priority_raise();
 	bool may_bound = capng_have_capability(CAPNG_EFFECTIVE, CAP_SETPCAP) != 0;
 	capng_clear(CAPNG_SELECT_BOTH);
 	if (capng_update(CAPNG_ADD, (capng_type_t)(CAPNG_EFFECTIVE | CAPNG_PERMITTED),

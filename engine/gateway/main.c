@@ -18,7 +18,6 @@
 #include "gateway/options.h"
 #include "gateway/service.h"
 #include "gateway/token.h"
-#include "io/priority.h"
 
 #define FILES_WANTED  4096
 #define LOCKED_WANTED (256u << 20)
@@ -77,7 +76,6 @@ static int drop_privileges(void)
 	if (capng_get_caps_process() != 0 || !capng_have_capability(CAPNG_EFFECTIVE, CAP_NET_ADMIN))
 		return -EPERM;
 	bool may_bind = capng_have_capability(CAPNG_EFFECTIVE, CAP_NET_BIND_SERVICE) != 0;
-	fz_priority_raise();
 	bool may_bound = capng_have_capability(CAPNG_EFFECTIVE, CAP_SETPCAP) != 0;
 	capng_type_t sets = (capng_type_t)(CAPNG_EFFECTIVE | CAPNG_PERMITTED);
 	capng_clear(CAPNG_SELECT_BOTH);

@@ -15,7 +15,6 @@
 #include <unistd.h>
 
 #include "base/fd.h"
-#include "io/priority.h"
 
 #define FILES_WANTED  4096
 #define LOCKED_WANTED (256u << 20)
@@ -103,7 +102,6 @@ int wgdev_privileges_drop(void)
 		return -errno;
 	if (!capng_have_capability(CAPNG_PERMITTED, CAP_NET_ADMIN))
 		return 0; /* there is nothing to give away: the TUN was handed to us */
-	fz_priority_raise();
 	bool may_bound = capng_have_capability(CAPNG_EFFECTIVE, CAP_SETPCAP) != 0;
 	capng_clear(CAPNG_SELECT_BOTH);
 	if (capng_updatev(CAPNG_ADD, (capng_type_t)(CAPNG_EFFECTIVE | CAPNG_PERMITTED),

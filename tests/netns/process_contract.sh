@@ -41,8 +41,6 @@ check "wg show interfaces lists it" is_listed
 field() { sed -n "s/^$2:[[:space:]]*//p" "/proc/$1/status"; }
 check "it keeps CAP_NET_ADMIN and CAP_NET_BIND_SERVICE only" test "$(field "$D" CapEff) $(field "$D" CapPrm) $(field "$D" CapInh)" = "0000000000001400 0000000000001400 0000000000000000"
 check "in every thread" bash -c "! grep -h CapEff /proc/$D/task/*/status | grep -v 0000000000001400"
-niceness() { ps -L -o ni= -p "$D" | sort -n | uniq | xargs; }
-check "it goes before the programs whose packets it carries" test "$(niceness)" = -10
 check "it can't gain privileges" test "$(field "$D" NoNewPrivs)" = 1
 check "it leaves no core dump" grep -Eq "^Max core file size +0 +0 " "/proc/$D/limits"
 check "its socket is for its user alone" test "$(stat -c %a "$SOCKETS/$IF.sock")" = 700
