@@ -27,10 +27,10 @@ static int set_int(int fd, int level, int name, int value)
 
 static void set_buffers(int fd)
 {
-	if (set_int(fd, SOL_SOCKET, SO_RCVBUFFORCE, FZ_UDP_BUFFER) < 0)
-		(void)set_int(fd, SOL_SOCKET, SO_RCVBUF, FZ_UDP_BUFFER);
-	if (set_int(fd, SOL_SOCKET, SO_SNDBUFFORCE, FZ_UDP_BUFFER) < 0)
-		(void)set_int(fd, SOL_SOCKET, SO_SNDBUF, FZ_UDP_BUFFER);
+	if (set_int(fd, SOL_SOCKET, SO_RCVBUFFORCE, FZ_UDP_RECEIVE_BUFFER) < 0)
+		(void)set_int(fd, SOL_SOCKET, SO_RCVBUF, FZ_UDP_RECEIVE_BUFFER);
+	if (set_int(fd, SOL_SOCKET, SO_SNDBUFFORCE, FZ_UDP_SEND_BUFFER) < 0)
+		(void)set_int(fd, SOL_SOCKET, SO_SNDBUF, FZ_UDP_SEND_BUFFER);
 }
 
 static int set_options(int fd, int family, uint32_t mark)

@@ -13,8 +13,13 @@
 #include "base/bytes.h"
 #include "wg/device.h"
 
-#define FZ_UDP_BUFFER      (7 << 20) /* SO_RCVBUF and SO_SNDBUF, what the kernel allows */
-#define FZ_UDP_CONTROL_LEN 128
+#define FZ_UDP_SEND_BUFFER    (7 << 20) /* SO_SNDBUF, or what the kernel allows */
+/*
+ * SO_RCVBUF: the kernel doubles it, so milliseconds at 10 Gbit/s. A longer queue is longer than the second-level cache and is slower to
+ * read, and all that stands in it is delay.
+ */
+#define FZ_UDP_RECEIVE_BUFFER (2 << 20)
+#define FZ_UDP_CONTROL_LEN    128
 
 struct fz_udp {
 	int v4, v6; /* -1: none */
