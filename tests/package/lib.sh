@@ -102,7 +102,7 @@ end() {
 	trap - EXIT
 	if [[ -n $INIT && $status -ne 0 && $status -ne 77 ]] && ! gone; then
 		echo "---- journal"
-		inside journalctl --no-pager -o short-monotonic -n ${FZ_PACKAGE_LINES:-60} | cut -c 1-300
+		inside journalctl --no-pager -o short-monotonic -u 'firezone*' -n 60 | cut -c 1-300
 	fi
 	if [[ -n $MACHINE ]]; then
 		halt || kill -KILL "$MACHINE" 2>/dev/null
