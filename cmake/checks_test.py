@@ -171,6 +171,21 @@ class ChecksCanFail(unittest.TestCase):
         self.tree.write("docs/x.md", "[there](y.md)\n")
         self.fails("check-docs", "a link to y.md", with_build=False)
 
+    @unittest.skipUnless(shutil.which("systemd-analyze"), "needs systemd-analyze")
+    def test_units_finds_words_unknown_to_systemd_and_services_that_are_exposed(self):
+        good = (HERE.parent / "data/firezoned.service").read_text()
+        self.tree.write("data/firezoned.socket", (HERE.parent / "data/firezoned.socket").read_text())
+        self.tree.write("build/dev/bin/firezoned", "#!/bin/sh\n")
+        (self.tree.build / "bin/firezoned").chmod(0o755)
+        self.tree.write("data/firezoned.service", good)
+        self.passes("check-units")
+        self.tree.write("data/firezoned.service", good.replace("PrivateTmp=", "PrivateTemp="))
+        self.fails("check-units", "Unknown key 'PrivateTemp'")
+        self.tree.write("data/firezoned.service", good.replace("ProtectSystem=strict\n", "").replace("RestrictNamespaces=yes\n", ""))
+        self.fails("check-units", "exposed by more than 2.0")
+        self.tree.write("data/firezoned.service", good.replace("=/usr/sbin/firezoned", "=/usr/sbin/firezonedd"))
+        self.fails("check-units", "not executable")
+
     def test_nothing_to_look_at_is_a_failure(self):
         (self.tree.root / "engine/wg/noise.c").unlink()
         (self.tree.root / "engine/wg/noise.h").unlink()
