@@ -306,7 +306,9 @@ static enum fzp_reason refusal_of(const struct fzp_portal *p)
 		struct fz_writer w = fz_writer_of(fz_span_of(joined, joined ? FZP_BODY_MAX : 0));
 		enum fzp_head_verdict v = fzp_chunked_read(body, &w);
 		/* One that breaks off counts as far as it came. */
-		body = v == FZP_HEAD_BAD ? (struct fz_bytes){ 0 } : fz_writer_written(&w);
+		body = fz_writer_written(&w);
+		if (v == FZP_HEAD_BAD)
+			body.n = 0;
 	}
 	enum fzp_reason why = fzp_reason_of_http(p->head.status, p->head.is_problem, body);
 	/* What it was told on the way out was true, and is the better news. */

@@ -62,11 +62,12 @@ static bool take(struct input *in, struct fz_reader *r)
 		before = in->packet[in->n - 1];
 		n = in->len[in->n - 1];
 	}
-	uint8_t *block = calloc(1, HEADROOM + n + 1), *p = block + HEADROOM;
+	uint8_t *block = calloc(1, HEADROOM + n + 1);
 	if (!block || r->bad) {
 		free(block);
 		return false;
 	}
+	uint8_t *p = block + HEADROOM;
 	if (before) {
 		memcpy(p, before, n);
 		if (has_l4(p, n))

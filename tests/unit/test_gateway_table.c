@@ -209,14 +209,13 @@ TEST(gateway_table, whatever_the_order_of_grants_the_same_packets_pass)
 
 	for (size_t first = 0; first < FZ_ARRAY_LEN(grants); first++) {
 		struct gw_table *t = make();
-		struct gw_client *c = NULL;
 		for (size_t i = 0; i < FZ_ARRAY_LEN(grants); i++) {
 			size_t k = (first + i) % FZ_ARRAY_LEN(grants);
-			c = give(t, A, grants[k].resource, grants[k].to, grants[k].filters,
+			(void)give(t, A, grants[k].resource, grants[k].to, grants[k].filters,
 				grants[k].filters ? 1 : 0);
 		}
 		/* A grant may come again with another address. */
-		c = give(t, A, "r-3", "10.9.1.0/24", web, 1);
+		struct gw_client *c = give(t, A, "r-3", "10.9.1.0/24", web, 1);
 		CHECK_INT(send_up(t, c, "100.64.0.2", "10.9.0.5", TCP, 443), GW_TABLE_KEEP);
 		CHECK_INT(send_up(t, c, "100.64.0.2", "10.9.1.5", UDP, 53), GW_TABLE_KEEP);
 		CHECK_INT(send_up(t, c, "100.64.0.2", "10.8.0.5", UDP, 53), GW_TABLE_REPLY);
