@@ -8,7 +8,9 @@ HERE=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 KIND=${1:?usage: root.sh base|system PACKAGES_DIR}
 PACKAGES=$(cd "${2:?usage: root.sh base|system PACKAGES_DIR}" && pwd)
 KEEP=${FZ_PACKAGE_ROOT:-$HERE/../../build/package-root}
-MIRROR=${FZ_MIRROR:-http://deb.debian.org/debian}
+# Where this machine has its own packages from; debootstrap knows another place if that is not a Debian.
+MIRROR=${FZ_MIRROR:-$(cat /etc/apt/sources.list /etc/apt/sources.list.d/*.sources /etc/apt/sources.list.d/*.list 2>/dev/null |
+	grep -v '^ *#' | grep -oE '[a-z]+://[^ ]+/debian/?( |$)' | head -n 1 | tr -d ' ' || true)}
 SYSTEM=(systemd systemd-sysv dbus iproute2 procps)
 
 mkdir -p "$KEEP"
@@ -28,7 +30,7 @@ loudly() { # COMMAND...: its output goes to the log, whose end is shown if it fa
 make_base() {
 	echo "making a Debian 12 in $KEEP" >&2
 	rm -rf "$KEEP/base.new"
-	loudly debootstrap --variant=minbase bookworm "$KEEP/base.new" "$MIRROR"
+	loudly debootstrap --variant=minbase bookworm "$KEEP/base.new" ${MIRROR:+"$MIRROR"}
 	mv "$KEEP/base.new" "$KEEP/base"
 }
 
