@@ -424,11 +424,13 @@ static void adopt(struct fz_map *m, const struct draft *d)
 		if (!is_kept)
 			leave(m, old, with);
 	}
-	memcpy(m->list, d->list, d->n * sizeof(struct map_resource *));
-	memcpy(m->by_id, d->list, d->n * sizeof(struct map_resource *));
 	m->n = d->n;
 	m->n_bytes = d->n_bytes;
-	qsort(m->by_id, m->n, sizeof(struct map_resource *), order_by_id);
+	if (m->n > 0) {
+		memcpy(m->list, d->list, m->n * sizeof(struct map_resource *));
+		memcpy(m->by_id, d->list, m->n * sizeof(struct map_resource *));
+		qsort(m->by_id, m->n, sizeof(struct map_resource *), order_by_id);
+	}
 	m->has_changed = true;
 }
 

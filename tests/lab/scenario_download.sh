@@ -26,7 +26,10 @@ check "a reset by the server is a reset at the client" broken_off
 check "and the next download is whole" downloads client 1M
 
 check "a filtered resource's open port is reached" reaches client http://10.20.0.80/whoami
-check "its other ports are not" reaches_not client http://10.20.0.80:8080/whoami
+check "what its filter does not permit goes by the wider resource" reaches client http://10.20.0.80:8080/whoami
+ctl resource lab office '{"type": "cidr", "address": "10.20.0.0/26", "site": "hq"}'
+check "without one its other ports are not reached" within 10 reaches_not client http://10.20.0.80:8080/whoami
+check "but the open one" reaches client http://10.20.0.80/whoami
 check "nor by ping" not on client ping -n -q -c 2 -W 2 10.20.0.80
 check "a resource without filters answers pings" on client ping -n -q -c 3 -W 3 10.20.0.10
 check "what is no resource goes its own way" fetch client https://portal.lab.test/lab --cacert /etc/firezone/lab-ca.pem

@@ -4,6 +4,7 @@
  * to either end. What has been recorded of 1.0 is never recorded again: FZ_RECORD=1 only makes files that are missing.
  */
 #include <errno.h>
+#include <stdarg.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <unistd.h>
