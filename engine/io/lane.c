@@ -475,7 +475,7 @@ static void look_after_device(struct fz_lane *l, struct fz_now now)
 	pthread_mutex_unlock(&l->shared->lock);
 	if (is_due) {
 		uint32_t other = atomic_load_explicit(&l->shared->tun_lane, memory_order_acquire);
-		fz_lane_wake(l->shared, other);
+		fz_lane_wake(l->shared->wake_fds[other]);
 	}
 }
 

@@ -150,7 +150,8 @@ static inline void fz_lane_write_channel_header(
 	fz_be16_store(out + 2, n);
 }
 
-void fz_lane_wake(const struct fz_lane_shared *s, uint32_t number) FZ_NONNULL(1);
+/* Writes an eventfd of wake_fds, or another. */
+void fz_lane_wake(int fd);
 
 /* A slab, flushing first if all are in use. */
 uint8_t *fz_lane_slab(struct fz_lane *l) FZ_NONNULL(1) FZ_RETURNS_NONNULL;

@@ -20,10 +20,10 @@
 #define JOIN_PERCENT  60 /* of a processor, below which two lanes together have too little */
 #define MINOR_PERCENT 20 /* of all packets, from which the lesser direction is worth a lane */
 
-void fz_lane_wake(const struct fz_lane_shared *s, uint32_t number)
+void fz_lane_wake(int fd)
 {
 	uint64_t one = 1;
-	if (write(s->wake_fds[number], &one, sizeof(one)) < 0)
+	if (write(fd, &one, sizeof(one)) < 0)
 		fz_assert(errno == EAGAIN); /* the counter is full: it is awake */
 }
 
@@ -50,7 +50,7 @@ void fz_lane_place_tun(struct fz_lane *l)
 	fz_lane_settle(l, fz_clock_now());
 	set_has_tun(l, false);
 	atomic_store_explicit(&s->tun_lane, wanted, memory_order_release);
-	fz_lane_wake(s, wanted);
+	fz_lane_wake(s->wake_fds[wanted]);
 }
 
 /* 0 for a lane that has not started or has ended. */

@@ -49,13 +49,6 @@ struct fz_plane {
 	const char *aead_name;
 };
 
-static void wake(int fd)
-{
-	uint64_t one = 1;
-	if (write(fd, &one, sizeof(one)) < 0)
-		fz_assert(errno == EAGAIN); /* the counter is full: it is awake */
-}
-
 void fz_plane_free(struct fz_plane *p)
 {
 	if (!p)
@@ -162,7 +155,7 @@ static void report_fatal(struct fz_plane *p, int r)
 {
 	int expected = 0;
 	if (atomic_compare_exchange_strong(&p->fatal, &expected, r))
-		wake(p->fatal_fd);
+		fz_lane_wake(p->fatal_fd);
 }
 
 static void *run(void *user)
@@ -255,7 +248,7 @@ void fz_plane_stop(struct fz_plane *p)
 {
 	atomic_store_explicit(&p->stops, true, memory_order_release);
 	for (unsigned i = 0; i < p->n_workers; i++)
-		wake(p->workers[i].wake_fd);
+		fz_lane_wake(p->workers[i].wake_fd);
 	for (unsigned i = 0; i < p->n_workers; i++) {
 		if (!p->workers[i].is_running)
 			continue;
@@ -274,7 +267,9 @@ void fz_plane_lock(struct fz_plane *p)
 void fz_plane_unlock(struct fz_plane *p)
 {
 	pthread_mutex_unlock(&p->shared.lock);
-	fz_lane_wake(&p->shared, atomic_load_explicit(&p->shared.tun_lane, memory_order_acquire));
+	fz_lane_wake(
+		p->shared
+			.wake_fds[atomic_load_explicit(&p->shared.tun_lane, memory_order_acquire)]);
 }
 
 void fz_plane_move_tun(struct fz_plane *p, unsigned number)
@@ -282,7 +277,7 @@ void fz_plane_move_tun(struct fz_plane *p, unsigned number)
 	fz_assert(number < p->n_workers);
 	atomic_store(&p->shared.tun_wanted, number);
 	for (unsigned i = 0; i < p->n_workers; i++)
-		wake(p->workers[i].wake_fd);
+		fz_lane_wake(p->workers[i].wake_fd);
 }
 
 void fz_plane_set_udp(struct fz_plane *p, const struct fz_udp *udp)
@@ -294,7 +289,7 @@ void fz_plane_set_udp(struct fz_plane *p, const struct fz_udp *udp)
 	atomic_store_explicit(&p->udp_generation, generation, memory_order_release);
 	for (unsigned i = 0; i < p->n_workers; i++) {
 		struct worker *w = &p->workers[i];
-		wake(w->wake_fd);
+		fz_lane_wake(w->wake_fd);
 		while (w->is_running && w->lane && w->udp_generation != generation)
 			pthread_cond_wait(&p->control_changed, &p->control_lock);
 	}
