@@ -84,35 +84,29 @@ int fz_backend_choose(enum fz_io_kind kind, const struct fz_backend_ops **ret_op
 	return 0;
 }
 
-uint32_t fz_io_next_frames(uint32_t asked, uint32_t got, size_t bytes)
-{
-	uint32_t next = got == asked ? asked * 2 : got + 1;
-	uint32_t most = got > 0 && bytes > (size_t)got * 8192 ? FZ_IO_BULK_FRAMES : FZ_IO_FRAMES;
-	return next < 2 ? 2 : next > most ? most : next;
-}
-
 ssize_t fz_io_write_frame(int tun_fd, const struct fz_io_write *w)
 {
 	return w->n_iov == 1 ? write(tun_fd, w->iov->iov_base, w->iov->iov_len)
 			     : writev(tun_fd, w->iov, (int)w->n_iov);
 }
 
-uint32_t fz_io_read_frames(
-	int tun_fd, uint32_t asked, struct fz_io_turn *t, struct fz_io_counters *counters)
+bool fz_io_read_frames(int tun_fd, struct fz_io_turn *t, struct fz_io_counters *counters)
 {
 	size_t bytes = 0;
-	while (t->n_frames < asked) {
+	for (uint32_t i = 0; i < t->n_frames; i++)
+		bytes += t->frames[i].len;
+	while (t->n_frames < FZ_IO_FRAMES && bytes < FZ_IO_FRAME_BYTES) {
 		struct fz_io_frame *f = &t->frames[t->n_frames];
 		ssize_t n = read(tun_fd, f->buf.p, f->buf.n);
 		counters->system_calls++;
 		if (n < 0) {
 			if (errno != EAGAIN && errno != EINTR)
 				t->fatal = -errno;
-			break;
+			return false;
 		}
 		f->len = (size_t)n;
 		bytes += f->len;
 		t->n_frames++;
 	}
-	return fz_io_next_frames(asked, t->n_frames, bytes);
+	return true;
 }

@@ -20,8 +20,8 @@
 #define FZ_IO_WRITES    512 /* TUN writes in one turn */
 #define FZ_IO_SLAB_LEN                                                                             \
 	(65'536 + 64) /* a whole GRO train, or a whole frame with its virtio header */
-#define FZ_IO_BULK_FRAMES                                                                          \
-	4 /* frames in a turn while they are large: more would leave the second-level cache */
+#define FZ_IO_FRAME_BYTES                                                                          \
+	(3 * 65'536) /* after so many no more frames are read in a turn: they would leave the second-level cache */
 
 enum fz_io_kind { FZ_IO_AUTO, FZ_IO_URING, FZ_IO_EPOLL };
 
@@ -107,9 +107,6 @@ int fz_io_kind_parse(const char *text, enum fz_io_kind *ret_kind) FZ_NONNULL(1, 
 int fz_backend_choose(enum fz_io_kind kind, const struct fz_backend_ops **ret_ops)
 	FZ_NONNULL(2) FZ_MUST_CHECK;
 
-/* How many frames to read next: follows the last turn, doubles while every read found one, few while they are large. */
-uint32_t fz_io_next_frames(uint32_t asked, uint32_t got, size_t bytes) FZ_MUST_CHECK;
-
 /* How many datagrams one socket may bring in a turn: all, or half while the other family has some too. */
 static inline uint32_t fz_io_share(bool both_are_ready)
 {
@@ -119,8 +116,8 @@ static inline uint32_t fz_io_share(bool both_are_ready)
 /* One frame, by a plain system call. Like write(2). */
 ssize_t fz_io_write_frame(int tun_fd, const struct fz_io_write *w) FZ_NONNULL(2) FZ_MUST_CHECK;
 /*
- * Reads up to `asked` frames with plain system calls, until one finds nothing; t->n_frames starts at 0. Returns how many
- * to ask for next; t->fatal is set if the device is gone. For both backends, where the ring does not read the TUN.
+ * Reads frames with plain system calls behind those that are in `t` already, until one finds nothing or the turn has enough of
+ * them. Returns false if the TUN is empty; t->fatal is set if the device is gone.
  */
-uint32_t fz_io_read_frames(int tun_fd, uint32_t asked, struct fz_io_turn *t,
-	struct fz_io_counters *counters) FZ_NONNULL(3, 4) FZ_MUST_CHECK;
+bool fz_io_read_frames(int tun_fd, struct fz_io_turn *t, struct fz_io_counters *counters)
+	FZ_NONNULL(2, 3) FZ_MUST_CHECK;

@@ -20,7 +20,6 @@ struct fz_backend {
 	struct fz_io_params params;
 	struct fz_udp udp;
 	bool is_ready[SOURCE_COUNT]; /* worth a read */
-	uint32_t frames_wanted;
 	struct fz_io_counters counters;
 	struct fz_udp_message in[FZ_IO_DATAGRAMS], out[FZ_IO_SENDS];
 	struct mmsghdr in_hdrs[FZ_IO_DATAGRAMS], out_hdrs[FZ_IO_SENDS];
@@ -55,7 +54,6 @@ static int epoll_new(const struct fz_io_params *params, struct fz_backend **ret_
 		return -ENOMEM;
 	b->params = *params;
 	b->udp = (struct fz_udp){ .v4 = -1, .v6 = -1 };
-	b->frames_wanted = 2;
 	b->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
 	int r = b->epoll_fd < 0 ? -errno : watch(b, params->wake_fd, SOURCE_WAKE, EPOLLIN);
 	if (r == 0)
@@ -178,9 +176,7 @@ static void read_udp(struct fz_backend *b, int fd, enum source source, struct fz
 
 static void read_tun(struct fz_backend *b, struct fz_io_turn *t)
 {
-	uint32_t asked = b->frames_wanted;
-	b->frames_wanted = fz_io_read_frames(b->params.tun_fd, asked, t, &b->counters);
-	b->is_ready[SOURCE_TUN] = t->n_frames == asked;
+	b->is_ready[SOURCE_TUN] = fz_io_read_frames(b->params.tun_fd, t, &b->counters);
 }
 
 static void read_wake(struct fz_backend *b, struct fz_io_turn *t)

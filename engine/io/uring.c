@@ -1,7 +1,8 @@
 /*
  * The io_uring backend: one enter carries all TUN writes, all UDP sends and the next reads of both. Reads are posted only where a
- * descriptor is known to be ready, with RWF_NOWAIT and MSG_DONTWAIT, so that none of them arms a poll of its own: a read that
- * finds nothing costs little, one that waits alone costs a wake-up each. Polls are armed when a turn found nothing.
+ * descriptor is known to be ready, with RWF_NOWAIT and MSG_DONTWAIT, so that none of them arms a poll of its own: one that waits
+ * alone costs a wake-up each. Of the TUN they are as many as the last turn needed, up to a few; what is there beyond them is read
+ * plainly. Polls are armed when a turn found nothing.
  *
  * Kernels whose TUN does not know NOWAIT (before 6.4) would hand ring operations on it to worker threads: there the TUN is read and
  * written with plain system calls, and only polled by the ring.
@@ -21,6 +22,8 @@
 
 #define SQ_LEN 1024
 #define CQ_LEN 4096
+#define RING_FRAMES                                                                                \
+	4 /* of a turn; large ones seldom are more, and small ones are read as quickly without the ring */
 
 /* Also the places of their descriptors in the ring's table. */
 enum source { SOURCE_TUN, SOURCE_V4, SOURCE_V6, SOURCE_WAKE, SOURCE_COUNT };
@@ -37,12 +40,12 @@ struct fz_backend {
 	struct fz_udp udp;
 	bool is_ready[SOURCE_COUNT], is_armed[SOURCE_COUNT];
 	uint32_t generation; /* of the sockets: polls of older ones are ignored */
-	uint32_t frames_wanted, datagrams_wanted;
+	uint32_t frames_wanted, datagrams_wanted; /* that the next enter asks for */
 	uint32_t n_inflight; /* without polls */
 	struct fz_io_counters counters;
 	enum source receive_source[FZ_IO_DATAGRAMS];
 	struct fz_udp_message in[FZ_IO_DATAGRAMS], out[FZ_IO_SENDS];
-	int receive_result[FZ_IO_DATAGRAMS], read_result[FZ_IO_FRAMES];
+	int receive_result[FZ_IO_DATAGRAMS], read_result[RING_FRAMES];
 };
 
 static uint64_t tag(enum op op, uint32_t index)
@@ -89,7 +92,7 @@ static int uring_new(const struct fz_io_params *params, struct fz_backend **ret_
 		return -ENOMEM;
 	b->params = *params;
 	b->udp = (struct fz_udp){ .v4 = -1, .v6 = -1 };
-	b->frames_wanted = 2;
+	b->frames_wanted = 1;
 	b->datagrams_wanted = 1;
 	unsigned len = params->ring_len;
 	int r = fz_ring_init(&b->ring, len ? len : SQ_LEN, len ? len : CQ_LEN);
@@ -275,7 +278,6 @@ static void collect_datagrams(struct fz_backend *b, struct fz_io_turn *t, uint32
 
 static void collect_frames(struct fz_backend *b, struct fz_io_turn *t, uint32_t asked)
 {
-	size_t bytes = 0;
 	for (uint32_t i = 0; i < asked; i++) {
 		int r = b->read_result[i];
 		if (r == -EAGAIN || r == -EINTR) {
@@ -289,18 +291,19 @@ static void collect_frames(struct fz_backend *b, struct fz_io_turn *t, uint32_t 
 			t->frames[i].buf = spare;
 			t->frames[t->n_frames].len = (size_t)r;
 			t->n_frames++;
-			bytes += (size_t)r;
 		}
 	}
-	if (asked > 0)
-		b->frames_wanted = fz_io_next_frames(asked, t->n_frames, bytes);
 }
 
-static void read_tun_plain(struct fz_backend *b, struct fz_io_turn *t)
+/*
+ * Beyond what the ring was asked for, which is no more than the last turn brought: a read that finds nothing costs almost as much
+ * there as one that does, and a plain one ends the search.
+ */
+static void read_more(struct fz_backend *b, struct fz_io_turn *t)
 {
-	uint32_t asked = b->frames_wanted;
-	b->frames_wanted = fz_io_read_frames(b->params.tun_fd, asked, t, &b->counters);
-	b->is_ready[SOURCE_TUN] = t->n_frames == asked;
+	if (b->is_ready[SOURCE_TUN] && !t->fatal)
+		b->is_ready[SOURCE_TUN] = fz_io_read_frames(b->params.tun_fd, t, &b->counters);
+	b->frames_wanted = t->n_frames < RING_FRAMES ? t->n_frames : RING_FRAMES;
 }
 
 static void arm(struct fz_backend *b, enum source source, int fd)
@@ -356,8 +359,8 @@ static void exchange(struct fz_backend *b, struct fz_io_turn *t, bool with_input
 	settle(b, t);
 	collect_datagrams(b, t, n_receives);
 	collect_frames(b, t, n_reads);
-	if (with_input && b->is_tun_plain && b->is_ready[SOURCE_TUN])
-		read_tun_plain(b, t);
+	if (with_input)
+		read_more(b, t);
 	if (with_input && b->is_ready[SOURCE_WAKE]) {
 		uint64_t count;
 		t->is_woken = read(b->params.wake_fd, &count, sizeof(count)) > 0;
