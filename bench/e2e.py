@@ -143,6 +143,7 @@ def parse():
     parser.add_argument("--round", type=int, help="only this one, counted from 1")
     parser.add_argument("--add", action="store_true", help="to what the file of --json has already")
     parser.add_argument("--mtu", type=int, default=1420)
+    parser.add_argument("--congestion", help="control of TCP: cubic, bbr; the machine's own without")
     parser.add_argument("--seconds", type=int, default=3, help="of each TCP run")
     parser.add_argument("--udp-seconds", type=float, default=1, help="of each attempt at a rate")
     parser.add_argument("--steps", type=int, default=8, help="of the search for the highest rate; 0: only what gets through of too much")
@@ -182,7 +183,8 @@ def describe(lab, contestants):
 def write(rounds, who, before, options):
     now = {"when": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), **rounds.machine.verdict()}
     numbers = [p["round"] for pieces in rounds.results.values() for p in pieces]
-    out = {"schema": "firezone.Bench/3", "machine": {**Machine.describe(), **before.get("machine", {})}, "busy": [*rounds.busy, now],
+    machine = {**Machine.describe(), **({"tcp": options.congestion} if options.congestion else {}), **before.get("machine", {})}
+    out = {"schema": "firezone.Bench/3", "machine": machine, "busy": [*rounds.busy, now],
            "build": built_with(options.bin), "environment": {k: v for k, v in sorted(os.environ.items()) if k.startswith("FIREZONE_")},
            "contestants": {**before.get("contestants", {}), **who}, "mtu": options.mtu, "rounds": 1 + max(numbers, default=0),
            "quick": options.quick, "version": options.version, "seconds": rounds.seconds_before + time.monotonic() - rounds.started,
@@ -201,7 +203,7 @@ def main():
     options.version = options.version or run("git", "-C", os.path.dirname(os.path.abspath(__file__)), "describe", "--always", "--dirty",
                                              check=False).strip()
     contestants, before = contestants_of(options), read_before(options)
-    with Lab(options.mtu) as lab:
+    with Lab(options.mtu, options.congestion) as lab:
         who = describe(lab, contestants)
         rounds = Rounds(lab, options, before)
         try:

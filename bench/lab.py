@@ -28,11 +28,13 @@ def wait_for(condition, what, seconds=15):
 class Lab:
     """One tunnel at a time: contestants on both ends, or on the right end alone."""
 
-    def __init__(self, mtu=1420):
+    def __init__(self, mtu=1420, congestion=None):
+        """congestion: TCP's congestion control, or the machine's own."""
         self.id = f"fzb{os.getpid()}"
         self.sides = (f"{self.id}l", f"{self.id}r")
         self.names = [f"{self.id}{s}" for s in "ab"]
         self.mtu = mtu
+        self.congestion = ("-C", congestion) if congestion else ()
         self.processes, self.tunnel = [], []
 
     def __enter__(self):
@@ -221,7 +223,9 @@ class Machine:
     @staticmethod
     def describe():
         cpu = re.search(r"model name\s*:\s*(.*)", pathlib.Path("/proc/cpuinfo").read_text())
+        tcp = pathlib.Path("/proc/sys/net/ipv4/tcp_congestion_control")
         return {"kernel": os.uname().release, "cpu": cpu[1] if cpu else "?", "cpus": os.cpu_count(),
+                "tcp": tcp.read_text().strip() if tcp.exists() else "?",
                 "when": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), "load_at_start": round(os.getloadavg()[0], 2)}
 
 

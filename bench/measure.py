@@ -22,7 +22,7 @@ def tcp(lab, seconds, *args):
     """Gbit/s received, and CPU seconds (user, system) per GB at both ends. iperf3 knows whole seconds only, and 0 as for ever."""
     seconds = max(1, math.ceil(seconds))
     before = lab.cpu_seconds()
-    out = json.loads(lab.on(0, "iperf3", "-c", INNER, "-J", "-t", str(seconds), *args, check=False, timeout=seconds + 20))
+    out = json.loads(lab.on(0, "iperf3", "-c", INNER, "-J", "-t", str(seconds), *lab.congestion, *args, check=False, timeout=seconds + 20))
     after = lab.cpu_seconds()
     total = out.get("end", {}).get("sum_received")
     if not total:
@@ -97,7 +97,7 @@ def pings(lab, options):
     with served(lab):
         for name, args in (("up", ()), ("down", ("-R",))):
             n = options.pings // 2
-            client = lab.start(0, "iperf3", "-c", INNER, "-t", str(math.ceil(n * 0.011 + 1)), *args)
+            client = lab.start(0, "iperf3", "-c", INNER, "-t", str(math.ceil(n * 0.011 + 1)), *lab.congestion, *args)
             time.sleep(0.4)
             found = round_trips(lab, n, 0.01)
             client.terminate()

@@ -111,7 +111,8 @@ def busy(data):
 def circumstances(data):
     m = data["machine"]
     lines = [f"Ours at {data['version'] or 'an unknown version'}, {data['rounds']} interleaved rounds{', short (--quick)' if data['quick'] else ''}, "
-             f"MTU {data['mtu']}, {m['cpu']}, {m['cpus']} CPUs shared by both ends and the load, Linux {m['kernel']}, {m['when']}."]
+             f"MTU {data['mtu']}, {m['cpu']}, {m['cpus']} CPUs shared by both ends and the load, Linux {m['kernel']}, "
+             f"TCP {m.get('tcp', 'of an unknown kind')}, {m['when']}."]
     if build := data.get("build"):
         lines.append(f"Built by {build['compiler']} with `{build['flags']}`.")
     if environment := data.get("environment"):

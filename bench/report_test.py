@@ -264,15 +264,16 @@ class Streams(unittest.TestCase):
     def test_a_run_is_never_of_no_seconds(self):
         # To iperf3 that means for ever.
         for wanted, given in ((0.8, "1"), (1, "1"), (1.5, "2"), (3, "3")):
-            lab = unittest.mock.Mock()
+            lab = unittest.mock.Mock(congestion=("-C", "cubic"))
             lab.cpu_seconds.return_value = (1.0, 1.0)
             lab.on.return_value = '{"end": {"sum_received": {"bits_per_second": 2e9, "bytes": 1e9}}}'
             self.assertEqual(measure.tcp(lab, wanted)[0], 2.0)
             words = lab.on.call_args.args
             self.assertEqual(words[words.index("-t") + 1], given)
+            self.assertEqual(words[words.index("-C") + 1], "cubic")
 
     def test_a_run_without_a_result_is_a_failure(self):
-        lab = unittest.mock.Mock()
+        lab = unittest.mock.Mock(congestion=())
         lab.cpu_seconds.return_value = (1.0, 1.0)
         lab.on.return_value = '{"end": {}, "error": "the server is busy"}'
         self.assertRaisesRegex(RuntimeError, "the server is busy", measure.tcp, lab, 1)
