@@ -29,7 +29,8 @@
 #include "wgdev/socket.h"
 
 #define DEFAULT_MTU 1420
-#define QUEUE_LEN   1000 /* packets; a TUN's own 500 drop in bursts */
+#define QUEUE_LEN                                                                                  \
+	2000 /* packets: what comes while somebody else has the processor for a slice, 3 ms; a TUN's own 500 drop in bursts */
 
 struct wgdev {
 	struct wgdev_options options;
