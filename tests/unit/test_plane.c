@@ -312,6 +312,7 @@ static const struct fz_backend_ops *kernel_ops;
 static _Atomic uint32_t
 	n_chances; /* sends and writes that passed by here; each seventh became a fault */
 static bool has_faults;
+static _Atomic uint32_t longest_train;
 
 int __real_fz_backend_choose(enum fz_io_kind kind, const struct fz_backend_ops **ret_ops);
 int __wrap_fz_backend_choose(enum fz_io_kind kind, const struct fz_backend_ops **ret_ops);
@@ -339,10 +340,32 @@ static void turn_badly(
 	}
 }
 
+static void (*turn_of_kernel_ops)(
+	struct fz_backend *b, enum fz_io_mode mode, fz_time until, struct fz_io_turn *t);
+static bool is_watched;
+
+static void turn_watched(
+	struct fz_backend *b, enum fz_io_mode mode, fz_time until, struct fz_io_turn *t)
+{
+	for (uint32_t i = 0; i < t->n_sends; i++)
+		if (t->sends[i].data.n > atomic_load(&longest_train))
+			atomic_store(&longest_train, (uint32_t)t->sends[i].data.n);
+	turn_of_kernel_ops(b, mode, until, t);
+}
+
 int __wrap_fz_backend_choose(enum fz_io_kind kind, const struct fz_backend_ops **ret_ops)
 {
 	static struct fz_backend_ops bad;
 	int r = __real_fz_backend_choose(kind, ret_ops);
+	if (r == 0 && is_watched) {
+		static struct fz_backend_ops watched;
+		if (!turn_of_kernel_ops) {
+			turn_of_kernel_ops = (*ret_ops)->turn;
+			watched = **ret_ops;
+			watched.turn = turn_watched;
+		}
+		*ret_ops = &watched;
+	}
 	if (r == 0 && has_faults) {
 		/* Written once: for the second plane it is all there, and the first one runs. */
 		if (kernel_ops != *ret_ops) {
@@ -438,6 +461,30 @@ TEST(plane, without_sockets_packets_wait_and_nothing_breaks)
 	CHECK(send(p.e[0].host, buf, make_packet(buf, 40, 0, 0, 0), 0) == 40);
 	fz_plane_set_udp(p.e[0].plane, &p.e[0].udp);
 	CHECK_INT(fz_plane_fatal(p.e[0].plane), 0);
+	free_pair(&p);
+}
+
+/* ---- no train is so long that the kernel would cut it up: from 64 KiB on, with all its headers ---- */
+
+TEST(plane, trains_stay_below_what_devices_take_in_one_piece)
+{
+	is_watched = true;
+	struct pair p = make_pair(FZ_IO_AUTO, 1, NULL);
+	is_watched = false;
+	uint8_t buf[1392]; /* 1,424 with WireGuard's overhead: 46 of them are 65,504 */
+	uint32_t number = 0;
+	for (int tries = 0; tries < 200 && atomic_load(&longest_train) < 46 * 1424 - 1424;
+		tries++) {
+		for (int i = 0; i < 150; i++) {
+			make_packet(buf, sizeof(buf), 0, 0, number++);
+			CHECK_INT(send(p.e[0].host, buf, sizeof(buf), 0), sizeof(buf));
+		}
+		for (int i = 0; i < 150; i++) {
+			CHECK(host_is_ready(&p.e[1]));
+			CHECK_INT(recv(p.e[1].host, buf, sizeof(buf), 0), sizeof(buf));
+		}
+	}
+	CHECK_UINT(atomic_load(&longest_train), 45 * 1424);
 	free_pair(&p);
 }
 
