@@ -1,7 +1,7 @@
 /*
  * ChaCha20-Poly1305 (RFC 8439) over batches: the data path seals and opens whole trains, so the interface takes
- * arrays and a backend may interleave them. Two backends: libsodium everywhere, intel-ipsec-mb on x86-64 where its
- * self-test passes. A context belongs to one thread; the functions neither allocate nor log.
+ * arrays and a backend may interleave them. Three backends: libsodium everywhere, intel-ipsec-mb on x86-64, and our own
+ * for AVX-512 with IFMA; each only where its self-test passes. A context belongs to one thread; the functions neither allocate nor log.
  */
 #pragma once
 
@@ -14,7 +14,7 @@
 
 #define FZ_AEAD_TAG_LEN 16
 
-enum fz_aead_kind { FZ_AEAD_AUTO, FZ_AEAD_SODIUM, FZ_AEAD_IPSECMB };
+enum fz_aead_kind { FZ_AEAD_AUTO, FZ_AEAD_SODIUM, FZ_AEAD_IPSECMB, FZ_AEAD_AVX512 };
 
 struct fz_aead; /* one per thread */
 
@@ -36,13 +36,13 @@ struct fz_aead_job {
 
 /*
  * AUTO is the fastest backend that passes its self-test here. 0, -ENOMEM, FZ_ERR_UNSUPPORTED (not built in, or this
- * CPU lacks it) or FZ_ERR_SELFTEST. `text` of fz_aead_kind_parse is "auto", "sodium" or "ipsecmb"; -EINVAL otherwise.
+ * CPU lacks it) or FZ_ERR_SELFTEST. `text` of fz_aead_kind_parse is "auto", "sodium", "ipsecmb" or "avx512"; -EINVAL otherwise.
  */
 int fz_aead_new(enum fz_aead_kind kind, struct fz_aead **ret_aead) FZ_MUST_CHECK FZ_NONNULL(2);
 void fz_aead_free(struct fz_aead *a);
 int fz_aead_kind_parse(const char *text, enum fz_aead_kind *ret_kind) FZ_MUST_CHECK
 	FZ_NONNULL(1, 2);
-/* "sodium", "ipsecmb-avx512" and the like: what runs. */
+/* "sodium", "ipsecmb-avx512", "avx512" and the like: what runs. */
 const char *fz_aead_name(const struct fz_aead *a) FZ_NONNULL(1);
 
 void fz_aead_seal_many(struct fz_aead *a, struct fz_aead_job *jobs, size_t n) FZ_NONNULL(1);

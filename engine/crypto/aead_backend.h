@@ -21,3 +21,6 @@ extern const struct fz_aead_backend fz_aead_backend_sodium;
 #if defined(FZ_HAVE_IPSECMB)
 extern const struct fz_aead_backend fz_aead_backend_ipsecmb;
 #endif
+#if defined(FZ_HAVE_AVX512)
+extern const struct fz_aead_backend fz_aead_backend_avx512;
+#endif
