@@ -146,7 +146,7 @@ static int parse_engine(struct gw_options *o, const char **ret_problem)
 		return -EINVAL;
 	}
 	if (aead && fz_aead_kind_parse(aead, &o->aead) < 0) {
-		*ret_problem = "FIREZONE_AEAD is auto, ipsecmb or sodium";
+		*ret_problem = "FIREZONE_AEAD is auto, avx512, ipsecmb or sodium";
 		return -EINVAL;
 	}
 	if (threads && (fz_parse_uint(threads, GW_THREADS_MAX, &n) < 0 || n == 0)) {

@@ -21,7 +21,7 @@ static const char usage[] =
 	"  WG_TUN_FD          number of an open TUN descriptor to use\n"
 	"  WG_UAPI_FD         number of a listening socket to serve wg(8) on\n"
 	"  FIREZONE_IO        auto (default), uring, epoll\n"
-	"  FIREZONE_AEAD      auto (default), ipsecmb, sodium\n"
+	"  FIREZONE_AEAD      auto (default), avx512, ipsecmb, sodium\n"
 	"  FIREZONE_THREADS   number of data threads\n"
 	"\n"
 	"With LOG_LEVEL=verbose SIGUSR1 has it say what it carried, and what it dropped and why.\n";

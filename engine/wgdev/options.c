@@ -91,7 +91,7 @@ static int parse_engine(struct wgdev_options *o, const char **ret_problem)
 		return -EINVAL;
 	}
 	if (aead && fz_aead_kind_parse(aead, &o->aead) < 0) {
-		*ret_problem = "FIREZONE_AEAD is auto, ipsecmb or sodium";
+		*ret_problem = "FIREZONE_AEAD is auto, avx512, ipsecmb or sodium";
 		return -EINVAL;
 	}
 	if (!threads)
