@@ -1,5 +1,5 @@
 /*
- * The fastest backend where the CPU has AVX-512 with IFMA. It lives on the batch: up to 16 jobs of one key are a group,
+ * The fastest backend where the CPU has AVX-512 with IFMA. It lives on the batch: up to 16 jobs, of whatever keys, are a group,
  * whose ChaCha20 blocks (first block 0 of each, the one-time keys of Poly1305; then the data's, job after job) are made
  * 32 at a time without regard to where a packet ends, and whose tags are computed side by side. So a packet has no
  * beginning and no end that costs extra. A group is small enough to stay in the cache between cipher and tag.
@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/ct.h"
+#include "base/endian.h"
 #include "base/err.h"
 #include "crypto/aead_backend.h"
 #include "crypto/avx512.h"
@@ -31,7 +32,7 @@ struct group {
 	struct context *c;
 	struct fz_aead_job *jobs;
 	size_t n;
-	bool opens;
+	bool opens, has_keys; /* more than one */
 	size_t n_left; /* blocks not yet made */
 	size_t made_job, n_made; /* the job whose data blocks are made next, and how many are */
 	size_t first, end; /* blocks of keystream made and not yet used */
@@ -64,9 +65,18 @@ struct numbers {
 	__m512i block, lo, hi;
 };
 
+/* A key into the lanes of `k`. */
+FZ_AVX512
+static void set_keys(struct fz_chacha_lanes *l, __mmask16 k, const struct fz_key *key)
+{
+	for (size_t i = 0; i < 8; i++)
+		_mm512_mask_store_epi32(
+			l->key[i], k, _mm512_set1_epi32((int)fz_le32_load(key->b + 4 * i)));
+}
+
 /* The lanes from `lane` on: job i at its block `n`, n + 1 ... */
-FZ_AVX512_INLINE void set_lanes(
-	struct numbers *v, size_t lane, const struct fz_aead_job *j, size_t n)
+FZ_AVX512_INLINE void set_lanes(const struct group *g, struct fz_chacha_lanes *l, struct numbers *v,
+	size_t lane, const struct fz_aead_job *j, size_t n)
 {
 	__m512i count = _mm512_set_epi32(15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0);
 	__m512i base = _mm512_set1_epi32((int)(n - lane));
@@ -74,6 +84,8 @@ FZ_AVX512_INLINE void set_lanes(
 	v->block = _mm512_mask_add_epi32(v->block, k, base, count);
 	v->lo = _mm512_mask_set1_epi32(v->lo, k, (int)(uint32_t)j->counter);
 	v->hi = _mm512_mask_set1_epi32(v->hi, k, (int)(uint32_t)(j->counter >> 32));
+	if (g->has_keys)
+		set_keys(l, k, j->key);
 }
 
 /* The next 16 blocks: block 0 of n_keys jobs, then data. */
@@ -83,11 +95,11 @@ static void number_blocks(struct group *g, struct fz_chacha_lanes *l, size_t n_k
 	struct numbers v = { _mm512_setzero_si512(), _mm512_setzero_si512(),
 		_mm512_setzero_si512() };
 	for (size_t i = 0; i < n_keys; i++)
-		set_lanes(&v, i, &g->jobs[i], 0);
+		set_lanes(g, l, &v, i, &g->jobs[i], 0);
 	for (size_t lane = n_keys; lane < WIDE && g->made_job < g->n;) {
 		const struct fz_aead_job *j = &g->jobs[g->made_job];
 		size_t more = n_blocks(j->len) - g->n_made, space = WIDE - lane;
-		set_lanes(&v, lane, j, g->n_made + 1);
+		set_lanes(g, l, &v, lane, j, g->n_made + 1);
 		lane += more < space ? more : space;
 		g->n_made += more < space ? more : space;
 		if (more <= space) {
@@ -107,9 +119,9 @@ static void make_keystream(struct group *g, size_t n_keys)
 	number_blocks(g, &c->lanes[0], n_keys);
 	if (wide > WIDE) {
 		number_blocks(g, &c->lanes[1], 0);
-		fz_chacha32_avx512(g->jobs->key, c->lanes, c->keystream);
+		fz_chacha32_avx512(c->lanes, c->keystream);
 	} else {
-		fz_chacha16_avx512(g->jobs->key, c->lanes, c->keystream);
+		fz_chacha16_avx512(c->lanes, c->keystream);
 	}
 	c->n_used = c->n_used > wide ? c->n_used : wide;
 	g->first = 0;
@@ -123,6 +135,11 @@ static void start(struct group *g)
 	g->n_left = g->n;
 	for (size_t i = 0; i < g->n; i++)
 		g->n_left += n_blocks(g->jobs[i].len);
+	if (!g->has_keys) {
+		set_keys(&g->c->lanes[0], 0xffff, g->jobs->key);
+		if (g->n_left > WIDE)
+			set_keys(&g->c->lanes[1], 0xffff, g->jobs->key);
+	}
 	make_keystream(g, g->n);
 	fz_poly_start_avx512(&g->c->poly, g->c->keystream);
 	g->first = g->n;
@@ -174,13 +191,13 @@ static void make_tags(struct group *g)
 	fz_poly_tags_avx512(&g->c->poly, m, g->n, g->c->tags);
 }
 
-/* The next jobs that have one key, at most 16. */
+/* The next jobs, at most 16. */
 static struct group group_of(struct context *c, struct fz_aead_job *jobs, size_t n, bool opens)
 {
-	size_t m = 1;
-	while (m < n && m < WIDE && jobs[m].key == jobs->key)
-		m++;
-	return (struct group){ .c = c, .jobs = jobs, .n = m, .opens = opens };
+	struct group g = { .c = c, .jobs = jobs, .n = n < WIDE ? n : WIDE, .opens = opens };
+	for (size_t i = 1; i < g.n; i++)
+		g.has_keys = g.has_keys || jobs[i].key != jobs->key;
+	return g;
 }
 
 static void wipe(struct context *c)
@@ -188,6 +205,7 @@ static void wipe(struct context *c)
 	fz_wipe(c->keystream, c->n_used * BLOCK);
 	fz_wipe(&c->tags, sizeof(c->tags));
 	fz_wipe(&c->poly, sizeof(c->poly));
+	fz_wipe(c->lanes, sizeof(c->lanes));
 	c->n_used = 0;
 }
 

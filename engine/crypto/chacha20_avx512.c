@@ -82,14 +82,16 @@ VEC __m512i in_all(const uint8_t *word)
 	return _mm512_set1_epi32((int)fz_le32_load(word));
 }
 
-VEC struct state state_of(const struct fz_key *key, const struct fz_chacha_lanes *l)
+VEC struct state state_of(const struct fz_chacha_lanes *l)
 {
 	static const uint8_t c[] = "expand 32-byte k";
-	const uint8_t *k = key->b;
-	return (struct state){ { in_all(c), in_all(c + 4), in_all(c + 8), in_all(c + 12), in_all(k),
-		in_all(k + 4), in_all(k + 8), in_all(k + 12), in_all(k + 16), in_all(k + 20),
-		in_all(k + 24), in_all(k + 28), _mm512_load_si512(l->block), _mm512_setzero_si512(),
-		_mm512_load_si512(l->nonce[0]), _mm512_load_si512(l->nonce[1]) } };
+	return (struct state){ { in_all(c), in_all(c + 4), in_all(c + 8), in_all(c + 12),
+		_mm512_load_si512(l->key[0]), _mm512_load_si512(l->key[1]),
+		_mm512_load_si512(l->key[2]), _mm512_load_si512(l->key[3]),
+		_mm512_load_si512(l->key[4]), _mm512_load_si512(l->key[5]),
+		_mm512_load_si512(l->key[6]), _mm512_load_si512(l->key[7]),
+		_mm512_load_si512(l->block), _mm512_setzero_si512(), _mm512_load_si512(l->nonce[0]),
+		_mm512_load_si512(l->nonce[1]) } };
 }
 
 /* Adds the first state to row q; then part i (of four) of register 4 q + j is this row of block 4 i + j. */
@@ -119,12 +121,11 @@ VEC void store_blocks(const struct state *x, int j, uint8_t (*out)[FZ_CHACHA_BLO
 	_mm512_store_si512(out[j + 12], _mm512_shuffle_i32x4(ab_hi, cd_hi, 0xdd));
 }
 
-VEC void finish(struct state *x, const struct fz_key *key, const struct fz_chacha_lanes *l,
-	uint8_t (*out)[FZ_CHACHA_BLOCK])
+VEC void finish(struct state *x, const struct fz_chacha_lanes *l, uint8_t (*out)[FZ_CHACHA_BLOCK])
 {
 	/* Read again: kept since the beginning, it would take the registers the rounds need. */
 	atomic_signal_fence(memory_order_seq_cst);
-	struct state first = state_of(key, l);
+	struct state first = state_of(l);
 	add_row(x, &first, 0);
 	add_row(x, &first, 4);
 	add_row(x, &first, 8);
@@ -136,28 +137,28 @@ VEC void finish(struct state *x, const struct fz_key *key, const struct fz_chach
 }
 
 FZ_AVX512
-void fz_chacha16_avx512(const struct fz_key *key, const struct fz_chacha_lanes lanes[static 1],
+void fz_chacha16_avx512(const struct fz_chacha_lanes lanes[static 1],
 	uint8_t out[static FZ_CHACHA_WIDE][FZ_CHACHA_BLOCK])
 {
-	struct state x = state_of(key, lanes);
+	struct state x = state_of(lanes);
 	for (int i = 0; i < 10; i++) {
 		round16(&x, 0);
 		round16(&x, 1);
 	}
-	finish(&x, key, lanes, out);
+	finish(&x, lanes, out);
 }
 
 FZ_AVX512
-void fz_chacha32_avx512(const struct fz_key *key, const struct fz_chacha_lanes lanes[static 2],
+void fz_chacha32_avx512(const struct fz_chacha_lanes lanes[static 2],
 	uint8_t out[static 2 * FZ_CHACHA_WIDE][FZ_CHACHA_BLOCK])
 {
-	struct state x = state_of(key, &lanes[0]), y = state_of(key, &lanes[1]);
+	struct state x = state_of(&lanes[0]), y = state_of(&lanes[1]);
 	for (int i = 0; i < 10; i++) {
 		round32(&x, &y, 0);
 		round32(&x, &y, 1);
 		in_registers(x.w);
 		in_registers(y.w);
 	}
-	finish(&x, key, &lanes[0], out);
-	finish(&y, key, &lanes[1], out + FZ_CHACHA_WIDE);
+	finish(&x, &lanes[0], out);
+	finish(&y, &lanes[1], out + FZ_CHACHA_WIDE);
 }
