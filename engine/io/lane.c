@@ -93,7 +93,7 @@ void fz_lane_set_udp(struct fz_lane *l, const struct fz_udp *udp)
 
 uint8_t *fz_lane_slab(struct fz_lane *l)
 {
-	if (l->n_slabs == FZ_LANE_SLABS || l->turn.n_sends == FZ_IO_SENDS)
+	if (fz_lane_has_to_flush(l))
 		fz_lane_flush(l);
 	return l->slabs[l->n_slabs++];
 }
@@ -438,7 +438,7 @@ void fz_lane_poll_device(struct fz_lane *l, struct fz_now now)
 		if (is_first)
 			had = budget = handshake_budget(l, now);
 		poll_into_turn(l, now, &budget);
-		more = l->n_slabs == FZ_LANE_SLABS || l->turn.n_sends == FZ_IO_SENDS;
+		more = fz_lane_has_to_flush(l);
 		l->deadline = s->polled_until = deadline_of(s);
 		/* With outputs the next turn does not wait, and this is done again. */
 		atomic_store_explicit(&s->poller_waits, l->turn.n_sends + l->turn.n_writes == 0,

@@ -15,6 +15,7 @@
 #include "offload/split.h"
 
 #define FZ_LANE_SLABS   16 /* outgoing trains of one turn */
+#define FZ_LANE_JOBS    64 /* packets sealed at once, while they are still in the cache */
 #define FZ_LANE_NO_SEND UINT32_MAX
 
 /* What lanes of one plane share. */
@@ -87,6 +88,8 @@ struct fz_lane {
 
 	struct fz_io_turn turn;
 	struct wg_rx_train trains[FZ_IO_DATAGRAMS];
+	uint32_t n_jobs; /* not yet sealed */
+	struct fz_aead_job jobs[FZ_LANE_JOBS];
 	uint32_t n_claims;
 	struct fz_lane_claim claims[FZ_IO_FRAMES + 1];
 	struct fz_split splits
@@ -152,6 +155,12 @@ static inline void fz_lane_write_channel_header(
 
 /* Writes an eventfd of wake_fds, or another. */
 void fz_lane_wake(int fd);
+
+/* Would a slab more send what is queued first? */
+static inline bool fz_lane_has_to_flush(const struct fz_lane *l)
+{
+	return l->n_slabs == FZ_LANE_SLABS || l->turn.n_sends == FZ_IO_SENDS;
+}
 
 /* A slab, flushing first if all are in use. */
 uint8_t *fz_lane_slab(struct fz_lane *l) FZ_NONNULL(1) FZ_RETURNS_NONNULL;

@@ -24,14 +24,13 @@ struct train {
 	uint32_t n, len;
 	uint16_t segment;
 	bool is_closed;
-	uint32_t n_jobs;
-	struct fz_aead_job jobs[TRAIN_SEGMENTS];
 };
 
-static void seal(struct fz_lane *l, struct train *t)
+/* Together, whatever trains they are in: several short ones cost as little as a long one. */
+static void seal(struct fz_lane *l)
 {
-	fz_crew_seal(l->shared->crew, l->number, l->aead, t->jobs, t->n_jobs);
-	t->n_jobs = 0;
+	fz_crew_seal(l->shared->crew, l->number, l->aead, l->jobs, l->n_jobs);
+	l->n_jobs = 0;
 }
 
 /* Everything but the length decides whether a packet may follow: one destination, one source, one TOS, one key. */
@@ -49,7 +48,8 @@ static bool may_follow(
 static void begin_train(
 	struct fz_lane *l, struct train *t, const struct wg_tx_claim *c, uint32_t len)
 {
-	seal(l, t);
+	if (fz_lane_has_to_flush(l))
+		seal(l);
 	uint8_t *slab = fz_lane_slab(l);
 	uint32_t i = l->turn.n_sends++;
 	l->turn.sends[i] = (struct fz_io_send){
@@ -76,7 +76,9 @@ static void add_packet(struct fz_lane *l, struct train *t, const struct wg_tx_cl
 	wg_tx_header(c, i, at);
 	fz_split_write(split, i, at + HEADER_LEN);
 	memset(at + HEADER_LEN + plain, 0, padding);
-	t->jobs[t->n_jobs++] = (struct fz_aead_job){ .key = c->key,
+	if (l->n_jobs == FZ_LANE_JOBS)
+		seal(l);
+	l->jobs[l->n_jobs++] = (struct fz_aead_job){ .key = c->key,
 		.counter = c->counter + i,
 		.src = at + HEADER_LEN,
 		.dst = at + HEADER_LEN,
@@ -223,6 +225,6 @@ void fz_lane_transmit(struct fz_lane *l, struct fz_now now)
 	for (uint32_t i = 0; i < n; i++)
 		if (l->splits[i].n > 0)
 			carry(l, &train, &l->splits[i], &l->claims[i], l->padding[i]);
-	seal(l, &train);
+	seal(l);
 	l->counters.tx_frames += n;
 }

@@ -106,16 +106,20 @@ static void introduce(struct end *e, const struct end *other, const char *allowe
 	fz_plane_unlock(e->plane);
 }
 
+static void free_end(struct end *e)
+{
+	fz_plane_stop(e->plane);
+	fz_plane_free(e->plane);
+	wg_device_free(e->device);
+	fz_udp_close(&e->udp);
+	close(e->tun);
+	close(e->host);
+}
+
 static void free_pair(struct pair *p)
 {
-	for (int i = 0; i < 2; i++) {
-		fz_plane_stop(p->e[i].plane);
-		fz_plane_free(p->e[i].plane);
-		wg_device_free(p->e[i].device);
-		fz_udp_close(&p->e[i].udp);
-		close(p->e[i].tun);
-		close(p->e[i].host);
-	}
+	free_end(&p->e[0]);
+	free_end(&p->e[1]);
 }
 
 /* An IPv4 packet from end `from` to the other, with its flow and number in its payload. */
@@ -304,6 +308,59 @@ TEST(plane, keeps_order_while_the_tun_moves_between_lanes_on_io_uring)
 TEST(plane, keeps_order_with_as_many_threads_as_the_load_asks_for)
 {
 	keeps_order(FZ_IO_AUTO, 0);
+}
+
+/* ---- several senders: what comes of each in one turn is few, and is opened all at once ---- */
+
+#define N_SENDERS 4
+
+struct star {
+	struct end e[1 + N_SENDERS]; /* the first is the one that all send to */
+	uint32_t sent[1 + N_SENDERS], received[1 + N_SENDERS];
+};
+
+static void send_from(struct star *s, int from)
+{
+	uint8_t buf[600];
+	size_t n =
+		make_packet(buf, 100 + 100 * (size_t)from, from, (uint32_t)from, s->sent[from]++);
+	CHECK_INT(send(s->e[from].host, buf, n, 0), n);
+}
+
+static void receive_one(struct star *s)
+{
+	uint8_t buf[600], want[600];
+	CHECK(host_is_ready(&s->e[0]));
+	ssize_t n = recv(s->e[0].host, buf, sizeof(buf), 0);
+	CHECK(n >= 100);
+	uint32_t from = fz_be32_load(buf + 20);
+	CHECK(from >= 1 && from <= N_SENDERS);
+	make_packet(want, (size_t)n, (int)from, from, s->received[from]++);
+	CHECK_MEM(buf, want, (size_t)n);
+}
+
+TEST(plane, packets_of_several_senders_arrive_in_order)
+{
+	struct star s = { 0 };
+	enter_netns();
+	make_end(&s.e[0], FZ_IO_AUTO, 1, NULL);
+	for (int i = 1; i <= N_SENDERS; i++) {
+		char prefix[] = "10.0.0.0/32";
+		prefix[7] = (char)('0' + i);
+		make_end(&s.e[i], FZ_IO_AUTO, 1, NULL);
+		introduce(&s.e[0], &s.e[i], prefix);
+		introduce(&s.e[i], &s.e[0], "10.0.0.0/32");
+		send_from(&s, i);
+		receive_one(&s);
+	}
+	for (int round = 0; round < 300; round++) {
+		for (int i = 0; i < 3 * N_SENDERS; i++)
+			send_from(&s, 1 + i % N_SENDERS);
+		for (int i = 0; i < 3 * N_SENDERS; i++)
+			receive_one(&s);
+	}
+	for (int i = 0; i <= N_SENDERS; i++)
+		free_end(&s.e[i]);
 }
 
 /* ---- faults: what the kernel reports is made worse on its way to the lane (the linker puts this in between) ---- */
