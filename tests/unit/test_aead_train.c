@@ -4,6 +4,7 @@
  * of its number range, which no key leads to on purpose.
  */
 #include <sodium.h>
+#include <sys/mman.h>
 
 #include "base/alloc.h"
 #include "base/endian.h"
@@ -169,6 +170,80 @@ TEST(aead_train, a_wrong_tag_at_any_place_is_refused_alone_and_nothing_is_decryp
 	}
 }
 
+/* Memory between two pages that nobody may touch; one for each of 16 jobs, and one for each of their tags. */
+#define PAGE       4096ul
+#define ROOM       (2 * PAGE)
+#define FENCED_LEN 1500
+
+static uint8_t *make_fenced(void)
+{
+	uint8_t *p = mmap(NULL, ROOM + 2 * PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	CHECK(p != MAP_FAILED);
+	CHECK_INT(mprotect(p + PAGE, ROOM, PROT_READ | PROT_WRITE), 0);
+	return p + PAGE;
+}
+
+static uint8_t *src_room[16], *dst_room[16], *tag_room[16];
+
+/* n bytes at the beginning or at the end. */
+static uint8_t *at_fence(uint8_t *room, size_t n, bool at_end)
+{
+	return at_end ? room + ROOM - n : room;
+}
+
+static void place_fenced(size_t i, uint32_t len, bool in_place, uint64_t ends)
+{
+	uint8_t *dst = at_fence(dst_room[i], len, ends & 1);
+	uint8_t *src = in_place ? dst : at_fence(src_room[i], len, ends & 2);
+	test_rng_fill(&t.rng, src, len);
+	t.plain[i] = t.slab + i * SLAB_EACH;
+	t.sealed[i] = dst;
+	memcpy(t.plain[i], src, len);
+	t.jobs[i] = (struct fz_aead_job){ &t.keys[0], test_rng_next(&t.rng), src, dst,
+		at_fence(tag_room[i], FZ_AEAD_TAG_LEN, ends & 4), len, false };
+}
+
+static void check_fenced(struct fz_aead *a, size_t n)
+{
+	fz_aead_seal_many(a, t.jobs, n);
+	for (size_t i = 0; i < n; i++) {
+		struct fz_aead_job *j = &t.jobs[i];
+		fz_aead_seal(j->key, j->counter, (struct fz_bytes){ 0 },
+			fz_bytes_of(t.plain[i], j->len), t.want);
+		CHECK_MEM(j->dst, t.want, j->len);
+		CHECK_MEM(j->tag, t.want + j->len, FZ_AEAD_TAG_LEN);
+		uint8_t *opened = at_fence(src_room[i], j->len, i & 1);
+		j->src = j->dst;
+		j->dst = i & 2 ? opened : j->dst;
+	}
+	CHECK_UINT(fz_aead_open_many(a, t.jobs, n), n);
+	for (size_t i = 0; i < n; i++)
+		CHECK_MEM(t.jobs[i].dst, t.plain[i], t.jobs[i].len);
+}
+
+TEST(aead_train, nothing_is_read_or_written_beside_a_packet_and_its_tag)
+{
+	start(8);
+	for (size_t i = 0; i < 16; i++) {
+		src_room[i] = make_fenced();
+		dst_room[i] = make_fenced();
+		tag_room[i] = make_fenced();
+	}
+	EACH_BACKEND(a)
+	{
+		for (uint32_t len = 0; len <= FENCED_LEN; len++) {
+			size_t n = 1 + len % 16;
+			bool is_train = test_rng_below(&t.rng, 2);
+			for (size_t i = 0; i < n; i++) {
+				uint32_t other = (uint32_t)test_rng_below(&t.rng, FENCED_LEN);
+				place_fenced(i, i == 0 || is_train ? len : other, len & 1,
+					test_rng_next(&t.rng));
+			}
+			check_fenced(a, n);
+		}
+	}
+}
+
 #if defined(__x86_64__)
 static uint8_t poly_keys[FZ_POLY_WIDE][64] FZ_ALIGNED(64);
 
@@ -262,6 +337,59 @@ TEST(aead_train, poly1305_holds_on_runs_of_ones_and_zeros)
 			at += run;
 		}
 		check_tags(text, len, some_n[v % FZ_ARRAY_LEN(some_n)]);
+	}
+}
+
+/* Ones but for a bit, zeros but for a bit, nearly p, or anything. */
+static void make_message(struct test_rng *rng, uint8_t *p, uint32_t len)
+{
+	uint64_t kind = test_rng_below(rng, 4);
+	if (kind == 3)
+		test_rng_fill(rng, p, len);
+	else
+		memset(p, kind == 1 ? 0 : 0xff, len);
+	if (kind < 2 && len > 0)
+		p[test_rng_below(rng, len)] ^= (uint8_t)(1 << test_rng_below(rng, 8));
+	for (uint32_t i = 0; kind == 2 && i < len; i += 16)
+		p[i] = (uint8_t)(0xf6 + test_rng_below(rng, 10));
+}
+
+/* A train, a train whose last is shorter, one long among short ones, or anything; some are empty. */
+static uint32_t mixed_len(struct test_rng *rng, unsigned shape, size_t i, size_t n, uint32_t len)
+{
+	bool is_odd = i + 1 == n;
+	switch (shape) {
+	case 0: return len;
+	case 1: return is_odd ? (uint32_t)test_rng_below(rng, len + 1) : len;
+	case 2: return is_odd ? len : (uint32_t)test_rng_below(rng, 40);
+	default: return (uint32_t)test_rng_below(rng, len + 1);
+	}
+}
+
+TEST(aead_train, poly1305_of_one_group_may_have_any_lengths_and_extreme_keys)
+{
+	static uint8_t texts[FZ_POLY_WIDE][2048];
+	static struct fz_poly poly;
+	struct test_rng rng = { 9 };
+	if (!has_avx512())
+		TEST_SKIP_ALLOWED("this CPU has no AVX-512 with IFMA");
+	for (unsigned v = 0; v < 20000; v++) {
+		struct fz_poly_message m[FZ_POLY_WIDE];
+		uint8_t tags[FZ_POLY_WIDE][16], want[16];
+		size_t n = 1 + (size_t)test_rng_below(&rng, FZ_POLY_WIDE);
+		uint32_t len = (uint32_t)test_rng_below(&rng, v % 8 ? 300 : sizeof(texts[0]));
+		make_poly_keys(&rng, v);
+		for (size_t i = 0; i < n; i++) {
+			m[i] = (struct fz_poly_message){ texts[i],
+				mixed_len(&rng, v % 4, i, n, len) };
+			make_message(&rng, texts[i], m[i].len);
+		}
+		fz_poly_start_avx512(&poly, poly_keys);
+		fz_poly_tags_avx512(&poly, m, n, tags);
+		for (size_t i = 0; i < n; i++) {
+			tag_of(want, poly_keys[i], m[i].p, m[i].len);
+			CHECK_MEM(tags[i], want, 16);
+		}
 	}
 }
 
