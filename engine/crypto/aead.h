@@ -22,7 +22,8 @@ struct fz_aead; /* one per thread */
  * One transport message without additional data; the nonce is 4 zero bytes and `counter` little-endian (WireGuard
  * whitepaper 5.4.6). `len` is the plaintext length in both directions; src and dst may be the same, else must not
  * overlap. The tag is 16 bytes at `tag`: written by seal, compared in constant time by open. `ok` is set by open;
- * when it is false dst holds nothing meaningful and must not be used.
+ * when it is false dst holds nothing meaningful and must not be used. The jobs of a batch are done in any order and
+ * step by step together, so what one writes no other may read or write.
  */
 struct fz_aead_job {
 	const struct fz_key *key;
