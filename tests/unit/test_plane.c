@@ -368,7 +368,7 @@ TEST(plane, packets_of_several_senders_arrive_in_order)
 static const struct fz_backend_ops *kernel_ops;
 static _Atomic uint32_t
 	n_chances; /* sends and writes that passed by here; each seventh became a fault */
-static bool has_faults;
+static bool has_faults, is_watched;
 static _Atomic uint32_t longest_train;
 
 int __real_fz_backend_choose(enum fz_io_kind kind, const struct fz_backend_ops **ret_ops);
@@ -397,41 +397,28 @@ static void turn_badly(
 	}
 }
 
-static void (*turn_of_kernel_ops)(
-	struct fz_backend *b, enum fz_io_mode mode, fz_time until, struct fz_io_turn *t);
-static bool is_watched;
-
 static void turn_watched(
 	struct fz_backend *b, enum fz_io_mode mode, fz_time until, struct fz_io_turn *t)
 {
 	for (uint32_t i = 0; i < t->n_sends; i++)
 		if (t->sends[i].data.n > atomic_load(&longest_train))
 			atomic_store(&longest_train, (uint32_t)t->sends[i].data.n);
-	turn_of_kernel_ops(b, mode, until, t);
+	kernel_ops->turn(b, mode, until, t);
 }
 
 int __wrap_fz_backend_choose(enum fz_io_kind kind, const struct fz_backend_ops **ret_ops)
 {
-	static struct fz_backend_ops bad;
+	static struct fz_backend_ops other;
 	int r = __real_fz_backend_choose(kind, ret_ops);
-	if (r == 0 && is_watched) {
-		static struct fz_backend_ops watched;
-		if (!turn_of_kernel_ops) {
-			turn_of_kernel_ops = (*ret_ops)->turn;
-			watched = **ret_ops;
-			watched.turn = turn_watched;
-		}
-		*ret_ops = &watched;
+	if (r < 0 || (!has_faults && !is_watched))
+		return r;
+	/* Written once: for the second plane it is all there, and the first one runs. */
+	if (kernel_ops != *ret_ops || other.turn != (has_faults ? turn_badly : turn_watched)) {
+		kernel_ops = *ret_ops;
+		other = **ret_ops;
+		other.turn = has_faults ? turn_badly : turn_watched;
 	}
-	if (r == 0 && has_faults) {
-		/* Written once: for the second plane it is all there, and the first one runs. */
-		if (kernel_ops != *ret_ops) {
-			kernel_ops = *ret_ops;
-			bad = **ret_ops;
-			bad.turn = turn_badly;
-		}
-		*ret_ops = &bad;
-	}
+	*ret_ops = &other;
 	return r;
 }
 
