@@ -1,4 +1,4 @@
-/* Sealing and opening trains of 45 packets and single ones with each backend, and what a handshake is made of. */
+/* Sealing and opening trains of 45 packets, as many packets of a key each, and single ones with each backend; what a handshake is made of. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,7 +14,7 @@
 struct train {
 	struct fz_aead *aead;
 	size_t n;
-	struct fz_key key;
+	struct fz_key keys[TRAIN];
 	struct fz_aead_job seal[TRAIN], open[TRAIN];
 	uint8_t plain[TRAIN][LEN_MAX], sealed[TRAIN][LEN_MAX + FZ_AEAD_TAG_LEN];
 };
@@ -34,36 +34,38 @@ static void run_open(void *user)
 	}
 }
 
-static struct train *new_train(struct fz_aead *aead, size_t n, uint32_t len)
+static struct train *new_train(struct fz_aead *aead, size_t n, uint32_t len, bool has_keys)
 {
 	struct train *t = calloc(1, sizeof(*t));
 	if (!t)
 		exit(1);
 	t->aead = aead;
 	t->n = n;
-	memset(&t->key, 7, sizeof(t->key));
+	memset(t->keys, 7, sizeof(t->keys));
 	for (size_t i = 0; i < TRAIN; i++) {
 		uint8_t *tag = t->sealed[i] + len;
-		t->seal[i] = (struct fz_aead_job){ &t->key, i, t->plain[i], t->sealed[i], tag, len,
-			false };
-		t->open[i] = (struct fz_aead_job){ &t->key, i, t->sealed[i], t->plain[i], tag, len,
-			false };
+		const struct fz_key *key = &t->keys[has_keys ? i : 0];
+		t->seal[i] =
+			(struct fz_aead_job){ key, i, t->plain[i], t->sealed[i], tag, len, false };
+		t->open[i] =
+			(struct fz_aead_job){ key, i, t->sealed[i], t->plain[i], tag, len, false };
 	}
 	run_seal(t);
 	return t;
 }
 
-static const char *join(const char *a, const char *b)
+static const char *name_of(const struct fz_aead *aead, const char *verb, const char *suffix)
 {
-	size_t n = strlen(a) + strlen(b) + 2;
-	char *s = malloc(n);
+	char name[64];
+	snprintf(name, sizeof(name), "%s %s%s", fz_aead_name(aead), verb, suffix);
+	char *s = strdup(name);
 	if (!s)
 		exit(1);
-	snprintf(s, n, "%s %s", a, b);
 	return s;
 }
 
-static void add_backend(struct bench *b, struct fz_aead *aead, uint32_t n_jobs)
+/* What stands behind "seal" and "open": nothing, " 1" or " keys". */
+static void add_backend(struct bench *b, struct fz_aead *aead, uint32_t n_jobs, const char *suffix)
 {
 	static const uint32_t lens[] = { 64, 256, 512, 576, 1280, 1420, 8920 },
 			      few[] = { 64, 1280, 1420, 8920 };
@@ -72,13 +74,13 @@ static void add_backend(struct bench *b, struct fz_aead *aead, uint32_t n_jobs)
 	for (size_t i = 0; i < n; i++) {
 		uint32_t len = is_quick ? few[i] : lens[i];
 		struct bench_case c = { .group = "aead",
-			.variant = join(fz_aead_name(aead), n_jobs == 1 ? "seal 1" : "seal"),
+			.variant = name_of(aead, "seal", suffix),
 			.size = len,
 			.items = n_jobs,
 			.run = run_seal,
-			.user = new_train(aead, n_jobs, len) };
+			.user = new_train(aead, n_jobs, len, strcmp(suffix, " keys") == 0) };
 		bench_add(b, &c);
-		c.variant = join(fz_aead_name(aead), n_jobs == 1 ? "open 1" : "open");
+		c.variant = name_of(aead, "open", suffix);
 		c.run = run_open;
 		bench_add(b, &c);
 	}
@@ -92,8 +94,9 @@ void bench_aead(struct bench *b)
 	for (size_t i = 0; i < FZ_ARRAY_LEN(kinds); i++) {
 		struct fz_aead *aead = NULL;
 		if (fz_aead_new(kinds[i], &aead) == 0) {
-			add_backend(b, aead, TRAIN);
-			add_backend(b, aead, 1);
+			add_backend(b, aead, TRAIN, "");
+			add_backend(b, aead, TRAIN, " keys");
+			add_backend(b, aead, 1, " 1");
 		} else
 			fprintf(stderr, "aead: no backend %zu here\n", i);
 	}
