@@ -225,11 +225,9 @@ static int wait_for_threads(struct fz_plane *p)
 	return r;
 }
 
-int fz_plane_start(struct fz_plane *p)
+static int start_all(struct fz_plane *p)
 {
-	int r = fz_backend_choose(p->params.io, &p->ops);
-	if (r < 0)
-		return r;
+	int r = 0;
 	if (p->n_helpers > 0)
 		r = fz_crew_new(p->n_helpers, p->params.aead, &p->shared.crew);
 	if (r < 0)
@@ -242,6 +240,24 @@ int fz_plane_start(struct fz_plane *p)
 	if (r < 0)
 		fz_plane_stop(p);
 	return r;
+}
+
+/*
+ * Rings are paid for out of a limit on locked memory that all processes of a user share: there may have been enough for the one that was tried, and
+ * not for one more for each lane.
+ */
+int fz_plane_start(struct fz_plane *p)
+{
+	int r = fz_backend_choose(p->params.io, &p->ops);
+	if (r < 0)
+		return r;
+	r = start_all(p);
+	if (r != -ENOMEM || p->params.io != FZ_IO_AUTO || p->ops == &fz_backend_epoll)
+		return r;
+	fz_log(FZ_LOG_WARNING, "io-uring-barred", "cause=\"%s\" using=epoll",
+		"no locked memory for a ring more");
+	p->ops = &fz_backend_epoll;
+	return start_all(p);
 }
 
 void fz_plane_stop(struct fz_plane *p)
