@@ -109,7 +109,7 @@ void duo_poll(struct duo *d, struct duo_side *s)
 		fz_assert(out.pkt.n >= 32 && out.to.remote.ip.family != FZ_NO_FAMILY);
 		keep(s, out.pkt);
 		if (out.has_data)
-			wg_output_sent(s->device, d->now, out.session);
+			wg_output_sent(s->device, d->now, d->now.at, out.session);
 	}
 	if (budget > 0)
 		fz_assert(wg_device_deadline(s->device).ns > d->now.at.ns);

@@ -311,7 +311,7 @@ static void tell_device(struct fz_lane *l)
 	pthread_mutex_lock(&l->shared->lock);
 	for (uint32_t i = 0; i < l->n_said; i++)
 		if (l->turn.sends[l->said[i].send].result >= 0)
-			wg_output_sent(l->shared->device, now, l->said[i].session);
+			wg_output_sent(l->shared->device, now, l->said[i].at, l->said[i].session);
 	pthread_mutex_unlock(&l->shared->lock);
 	l->n_said = 0;
 }
@@ -413,6 +413,7 @@ static void poll_into_turn(struct fz_lane *l, struct fz_now now, uint32_t *budge
 		memcpy(slab + head, out.pkt.p, out.pkt.n);
 		if (out.has_data) {
 			l->said[l->n_said].send = l->turn.n_sends;
+			l->said[l->n_said].at = now.at;
 			l->said[l->n_said++].session = out.session;
 		}
 		l->turn.sends[l->turn.n_sends++] = (struct fz_io_send){

@@ -99,6 +99,7 @@ struct fz_lane {
 
 	struct {
 		uint32_t send, session;
+		fz_time at;
 	} said[FZ_IO_SENDS];
 
 	uint32_t n_narrow;

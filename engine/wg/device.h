@@ -188,6 +188,7 @@ struct wg_tx_claim {
 	uint64_t counter; /* of the first packet; the others follow */
 	uint32_t receiver; /* index in every header */
 	struct wg_endpoint to;
+	fz_time at; /* when it was claimed */
 	uint8_t tos; /* outer TOS or traffic class: DSCP 0, ECN of the inner packet (RFC 6040) */
 };
 
@@ -259,7 +260,8 @@ bool wg_device_poll(struct wg_device *d, struct fz_now now, uint32_t *budget,
  * An output with data has left the machine: only then is an answer waited for, and a new handshake due if none comes. No
  * effect if the session is gone meanwhile.
  */
-void wg_output_sent(struct wg_device *d, struct fz_now now, uint32_t session) FZ_NONNULL(1);
+void wg_output_sent(struct wg_device *d, struct fz_now now, fz_time since, uint32_t session)
+	FZ_NONNULL(1);
 /* When wg_device_poll has something to do even if nothing arrives: `now` or the past if work is queued already. */
 fz_time wg_device_deadline(const struct wg_device *d) FZ_NONNULL(1);
 /* The oldest event not yet taken; false: none. Bounded: the oldest are lost first. */

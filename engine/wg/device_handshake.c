@@ -56,7 +56,7 @@ static void output_handshake(
 	ret_out->peer = p;
 	ret_out->tos = WG_TOS_HANDSHAKE;
 	p->tx_bytes += len;
-	wg_timers_any_sent(p, now);
+	wg_timers_any_sent(p, now, now);
 }
 
 /* A new index for the handshake; its old one, and whatever it was doing, is forgotten. */

@@ -99,5 +99,5 @@ bool wg_handshakes_initiate(struct wg_peer *p, struct fz_now now, struct wg_outp
 	FZ_NONNULL(1, 3) FZ_MUST_CHECK;
 
 /* device_tx.c: what went out, for the peer's timers and counters. */
-void wg_peer_sent(struct wg_peer *p, fz_time now, uint64_t bytes, bool sent, bool had_data)
+void wg_peer_sent(struct wg_peer *p, fz_time now, fz_time since, uint64_t bytes, bool has_data)
 	FZ_NONNULL(1);

@@ -47,17 +47,17 @@ static void write_data(struct wg_peer *p, fz_time now, uint64_t counter, struct 
 	ret_out->tos = wg_ecn_encapsulate(inner.ecn);
 	ret_out->has_data = len > 0;
 	ret_out->session = k->local_index;
-	wg_peer_sent(p, now, ret_out->pkt.n, false, len > 0);
+	wg_peer_sent(p, now, now, ret_out->pkt.n, false);
 }
 
-void wg_output_sent(struct wg_device *d, struct fz_now now, uint32_t session)
+void wg_output_sent(struct wg_device *d, struct fz_now now, fz_time since, uint32_t session)
 {
 	const struct wg_index_entry *e = wg_index_find_maybe(&d->indices, session);
 	if (!e || e->kind != WG_INDEX_KEYPAIR)
 		return;
 	const struct wg_keypair *k = e->owner;
 	if (k->peer)
-		wg_timers_data_sent(k->peer, now.at);
+		wg_timers_data_sent(k->peer, now.at, since);
 }
 
 static bool emit_data(struct wg_peer *p, struct fz_now now, struct wg_output *ret_out)

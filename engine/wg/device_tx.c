@@ -68,6 +68,7 @@ static enum wg_drop claim(struct wg_peer *p, fz_time now, const struct wg_inner 
 	ret_claim->counter = first;
 	ret_claim->receiver = k->remote_index;
 	ret_claim->to = p->endpoint;
+	ret_claim->at = now;
 	ret_claim->tos = wg_ecn_encapsulate(inner->ecn);
 	return WG_KEEP;
 }
@@ -137,12 +138,12 @@ void wg_tx_header(const struct wg_tx_claim *c, uint32_t i, uint8_t out[static 16
 	memcpy(out, &m, sizeof(m));
 }
 
-void wg_peer_sent(struct wg_peer *p, fz_time now, uint64_t bytes, bool sent, bool had_data)
+void wg_peer_sent(struct wg_peer *p, fz_time now, fz_time since, uint64_t bytes, bool has_data)
 {
 	p->tx_bytes += bytes;
-	wg_timers_any_sent(p, now);
-	if (sent && had_data)
-		wg_timers_data_sent(p, now);
+	wg_timers_any_sent(p, now, since);
+	if (has_data)
+		wg_timers_data_sent(p, now, since);
 	wg_peer_keep_key_fresh_sent(p, now);
 }
 
@@ -152,7 +153,7 @@ void wg_tx_sent(struct wg_device *d, struct fz_now now, struct wg_tx_claim *c, u
 	(void)d;
 	struct wg_peer *p = c->keypair->peer; /* not c->peer, which may be gone since the claim */
 	if (p)
-		wg_peer_sent(p, now.at, bytes, sent, had_data);
+		wg_peer_sent(p, now.at, c->at, bytes, sent && had_data);
 	wg_keypair_unref(c->keypair);
 	c->keypair = NULL;
 	c->key = NULL;

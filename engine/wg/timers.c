@@ -123,9 +123,10 @@ void wg_timers_run(struct wg_peer *p, struct fz_now now)
 	wg_schedule_set(&p->device->schedule, &p->timers.item, first);
 }
 
-void wg_timers_data_sent(struct wg_peer *p, fz_time now)
+void wg_timers_data_sent(struct wg_peer *p, fz_time now, fz_time since)
 {
-	if (!is_armed(p, WG_TIMER_NEW_HANDSHAKE))
+	bool is_answered = p->last_rx.ns > since.ns;
+	if (!is_answered && !is_armed(p, WG_TIMER_NEW_HANDSHAKE))
 		arm(p, WG_TIMER_NEW_HANDSHAKE, now, with_jitter(p, WG_NEW_HANDSHAKE_TIMEOUT));
 }
 
@@ -143,10 +144,12 @@ static void any_traversal(struct wg_peer *p, fz_time now)
 		arm(p, WG_TIMER_PERSISTENT, now, FZ_SECONDS(p->keepalive_seconds));
 }
 
-void wg_timers_any_sent(struct wg_peer *p, fz_time now)
+void wg_timers_any_sent(struct wg_peer *p, fz_time now, fz_time since)
 {
 	p->last_tx = now;
-	cancel(p, WG_TIMER_KEEPALIVE);
+	fz_time newest = fz_time_add(since, WG_KEEPALIVE_TIMEOUT);
+	if (p->timers.due[WG_TIMER_KEEPALIVE].ns <= newest.ns)
+		cancel(p, WG_TIMER_KEEPALIVE);
 	any_traversal(p, now);
 }
 

@@ -37,10 +37,14 @@ void wg_timers_stop(struct wg_peer *p) FZ_NONNULL(1);
 /* Runs what is due and schedules the rest exactly. */
 void wg_timers_run(struct wg_peer *p, struct fz_now now) FZ_NONNULL(1);
 
-void wg_timers_data_sent(struct wg_peer *p, fz_time now) FZ_NONNULL(1);
+/*
+ * `since`: when what has been sent was given its counter. On several threads the answer may be heard of before it is said that the
+ * question is on its way: what came since then is not undone.
+ */
+void wg_timers_data_sent(struct wg_peer *p, fz_time now, fz_time since) FZ_NONNULL(1);
 void wg_timers_data_received(struct wg_peer *p, fz_time now) FZ_NONNULL(1);
 /* Any authenticated message, keepalives and handshakes too. */
-void wg_timers_any_sent(struct wg_peer *p, fz_time now) FZ_NONNULL(1);
+void wg_timers_any_sent(struct wg_peer *p, fz_time now, fz_time since) FZ_NONNULL(1);
 void wg_timers_any_received(struct wg_peer *p, fz_time now) FZ_NONNULL(1);
 void wg_timers_initiation_sent(struct wg_peer *p, fz_time now) FZ_NONNULL(1);
 void wg_timers_handshake_complete(struct wg_peer *p, struct fz_now now) FZ_NONNULL(1);

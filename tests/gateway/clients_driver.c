@@ -99,7 +99,7 @@ static void settle(struct client *c, struct fz_now now)
 	while (wg_device_poll(c->wg, now, &budget, &o)) {
 		send_to(c, &o.to.remote, o.pkt);
 		if (o.has_data)
-			wg_output_sent(c->wg, now, o.session);
+			wg_output_sent(c->wg, now, now.at, o.session);
 	}
 	while (wg_device_take_event(c->wg, &kind, &peer))
 		if (kind == WG_EVENT_SESSION_UP)

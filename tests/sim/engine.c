@@ -111,7 +111,7 @@ uint32_t sim_engine_poll(struct sim_engine *e, struct fz_now now)
 			continue;
 		send_out(e, &out.to, out.tos, out.pkt);
 		if (out.has_data)
-			wg_output_sent(e->device, now, out.session);
+			wg_output_sent(e->device, now, now.at, out.session);
 	}
 	return n;
 }

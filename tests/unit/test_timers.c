@@ -346,6 +346,31 @@ TEST(timers, a_train_that_never_left_expects_no_answer)
 	sim_pair_free(p);
 }
 
+/* Two threads: the one that receives is done before the one that sends says that it has sent. */
+TEST(timers, an_answer_may_be_heard_of_before_the_question)
+{
+	struct sim_pair *p = connected(22);
+	sim_pair_wait(p, FZ_SECONDS(30));
+	uint8_t inner[64];
+	size_t n = sim_write_ip4(fz_span_of(inner, sizeof(inner)), 1, 2, 20, 0);
+	struct wg_tx_claim c;
+	CHECK_INT(wg_tx_claim(p->a.device, p->now, fz_bytes_of(inner, n), 1, &c), WG_KEEP);
+	sim_pair_wait(p, FZ_MILLISECONDS(1));
+	n = sim_write_ip4(fz_span_of(inner, sizeof(inner)), 2, 1, 20, 0);
+	CHECK_INT(sim_engine_send(&p->b, p->now, fz_bytes_of(inner, n)), WG_KEEP);
+	struct sim_datagram d = sim_pair_take(p, 0);
+	CHECK_INT(sim_engine_receive(&p->a, p->now, &d), WG_KEEP);
+	sim_pair_wait(p, FZ_MILLISECONDS(1));
+	uint32_t sent = p->n_sent_a;
+	fz_wall answered = p->peer_b->last_handshake;
+	wg_tx_sent(p->a.device, p->now, &c, 64, true, true);
+	sim_pair_wait(p, FZ_SECONDS(60));
+	CHECK_UINT(p->n_sent_a,
+		sent + 1); /* the keepalive that b's data is owed, and no new handshake */
+	CHECK_UINT(p->peer_b->last_handshake.ns, answered.ns);
+	sim_pair_free(p);
+}
+
 TEST(timers, a_retry_within_five_seconds_of_a_response_is_not_sent_nor_repeated)
 {
 	struct sim_pair *p = sim_pair_new(21);
