@@ -13,21 +13,10 @@
 #include "crypto/handshake_aead.h"
 #include "crypto/poly1305_avx512.h"
 #include "support/test.h"
+#include "unit/aead_backends.h"
 
 #define N_MAX   70
 #define LEN_MAX 65535
-
-static const enum fz_aead_kind kinds[] = { FZ_AEAD_SODIUM, FZ_AEAD_IPSECMB, FZ_AEAD_AVX512 };
-
-static struct fz_aead *backend_maybe(enum fz_aead_kind kind)
-{
-	struct fz_aead *a = NULL;
-	int r = fz_aead_new(kind, &a);
-	if (r == FZ_ERR_UNSUPPORTED && kind != FZ_AEAD_SODIUM)
-		return NULL;
-	CHECK_INT(r, 0);
-	return a;
-}
 
 /* Packet i is at slab + at[i] in the clear, behind it its sealed form; guard bytes between all. */
 static struct {
@@ -84,10 +73,6 @@ static void check_train(struct fz_aead *a, size_t n)
 		CHECK(*(t.sealed[i] - 1) == GUARD && t.jobs[i].tag[FZ_AEAD_TAG_LEN] == GUARD);
 	}
 }
-
-#define EACH_BACKEND(a)                                                                            \
-	for (size_t i_##a = 0; i_##a < FZ_ARRAY_LEN(kinds); i_##a++)                               \
-		for (struct fz_aead *a = backend_maybe(kinds[i_##a]); a; fz_aead_free(a), a = NULL)
 
 TEST(aead_train, equal_packets_of_every_length)
 {
