@@ -17,9 +17,6 @@
 #include "io/clock.h"
 #include "io/rng.h"
 
-#define QUEUE_LEN                                                                                  \
-	2000 /* packets: what comes while somebody else has the processor for a slice, 3 ms; a TUN's own 500 drop in bursts */
-
 static const char *const failure_names[] = {
 	[FZ_NODE_NO_CANDIDATES] = "the other side named no address",
 	[FZ_NODE_UNREACHABLE] = "no address of the other side answers",
@@ -115,7 +112,7 @@ static int open_tun(struct fz_node_tunnel *n)
 	if (r < 0)
 		return r;
 	r = fz_tun_set_mtu(&n->tun, n->params.mtu);
-	(void)!fz_tun_set_queue_len(&n->tun, QUEUE_LEN);
+	(void)!fz_tun_set_queue_len(&n->tun, FZ_TUN_QUEUE_LEN);
 	return r;
 }
 

@@ -63,6 +63,12 @@ static int try_uring(void)
 	return r;
 }
 
+const struct fz_backend_ops *fz_backend_fall_back(int cause)
+{
+	fz_log(FZ_LOG_WARNING, "io-uring-barred", "cause=\"%s\" using=epoll", cause_of(cause));
+	return &fz_backend_epoll;
+}
+
 int fz_backend_choose(enum fz_io_kind kind, const struct fz_backend_ops **ret_ops)
 {
 	if (kind == FZ_IO_EPOLL) {
@@ -79,8 +85,7 @@ int fz_backend_choose(enum fz_io_kind kind, const struct fz_backend_ops **ret_op
 			"cause=\"%s\" hint=\"use FIREZONE_IO=auto or epoll\"", cause_of(r));
 		return r;
 	}
-	fz_log(FZ_LOG_WARNING, "io-uring-barred", "cause=\"%s\" using=epoll", cause_of(r));
-	*ret_ops = &fz_backend_epoll;
+	*ret_ops = fz_backend_fall_back(r);
 	return 0;
 }
 

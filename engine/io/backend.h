@@ -107,6 +107,9 @@ int fz_io_kind_parse(const char *text, enum fz_io_kind *ret_kind) FZ_NONNULL(1, 
 int fz_backend_choose(enum fz_io_kind kind, const struct fz_backend_ops **ret_ops)
 	FZ_NONNULL(2) FZ_MUST_CHECK;
 
+/* What AUTO does without io_uring: one log line with the cause, a negative errno; and epoll. */
+const struct fz_backend_ops *fz_backend_fall_back(int cause) FZ_RETURNS_NONNULL;
+
 /* How many datagrams one socket may bring in a turn: all, or half while the other family has some too. */
 static inline uint32_t fz_io_share(bool both_are_ready)
 {

@@ -12,7 +12,6 @@
 #include "base/alloc.h"
 #include "base/assert.h"
 #include "base/fd.h"
-#include "base/log.h"
 #include "io/clock.h"
 #include "io/lane.h"
 
@@ -254,9 +253,7 @@ int fz_plane_start(struct fz_plane *p)
 	r = start_all(p);
 	if (r != -ENOMEM || p->params.io != FZ_IO_AUTO || p->ops == &fz_backend_epoll)
 		return r;
-	fz_log(FZ_LOG_WARNING, "io-uring-barred", "cause=\"%s\" using=epoll",
-		"no locked memory for a ring more");
-	p->ops = &fz_backend_epoll;
+	p->ops = fz_backend_fall_back(r);
 	return start_all(p);
 }
 

@@ -24,6 +24,11 @@ int fz_tun_adopt(int fd, struct fz_tun *ret_tun) FZ_NONNULL(2) FZ_MUST_CHECK;
 /* By name, in the caller's network namespace. */
 int fz_tun_mtu(const struct fz_tun *t, uint32_t *ret_mtu) FZ_NONNULL(1, 2) FZ_MUST_CHECK;
 int fz_tun_set_mtu(const struct fz_tun *t, uint32_t mtu) FZ_NONNULL(1) FZ_MUST_CHECK;
+/*
+ * As many packets as come while somebody else has the processor for a scheduler's slice, 3 ms; a TUN's own 500 drop in bursts. For
+ * fz_tun_set_queue_len.
+ */
+#define FZ_TUN_QUEUE_LEN 2000
 int fz_tun_set_queue_len(const struct fz_tun *t, uint32_t packets) FZ_NONNULL(1) FZ_MUST_CHECK;
 int fz_tun_is_up(const struct fz_tun *t, bool *ret_is_up) FZ_NONNULL(1, 2) FZ_MUST_CHECK;
 /* The current name (it may be renamed); -EBADFD once the device is gone. */

@@ -29,8 +29,6 @@
 #include "wgdev/socket.h"
 
 #define DEFAULT_MTU 1420
-#define QUEUE_LEN                                                                                  \
-	2000 /* packets: what comes while somebody else has the processor for a slice, 3 ms; a TUN's own 500 drop in bursts */
 
 struct wgdev {
 	struct wgdev_options options;
@@ -248,7 +246,7 @@ static int open_tun(struct wgdev *w)
 	r = fz_tun_set_mtu(&w->tun, DEFAULT_MTU);
 	if (r < 0)
 		fz_log(FZ_LOG_WARNING, "mtu-kept", "error=\"%s\"", fz_strerror(r));
-	(void)!fz_tun_set_queue_len(&w->tun, QUEUE_LEN);
+	(void)!fz_tun_set_queue_len(&w->tun, FZ_TUN_QUEUE_LEN);
 	return 0;
 }
 
