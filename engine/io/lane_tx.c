@@ -1,6 +1,7 @@
 /*
  * TUN to UDP: a frame is split straight into a slab, each packet behind room for its header and before room for its tag, sealed in
- * place, and the slab is one GSO send. Frames of one session and size follow each other in one slab.
+ * place, and the slab is one GSO send. Frames of one size and destination follow each other in one slab, of whatever sessions: peers
+ * behind one relay or one address share it, as their packets could on the way (a receiver's GRO merges by addresses alone).
  */
 #include <string.h>
 
@@ -20,7 +21,6 @@
 /* The train being built. */
 struct train {
 	uint32_t send; /* index; FZ_LANE_NO_SEND */
-	struct wg_keypair *keypair;
 	uint32_t n, len;
 	uint16_t segment;
 	bool is_closed;
@@ -33,16 +33,16 @@ static void seal(struct fz_lane *l)
 	l->n_jobs = 0;
 }
 
-/* Everything but the length decides whether a packet may follow: one destination, one source, one TOS, one key. */
+/* What the kernel is told once for the whole train: one destination, one source, one TOS. A relay's channel stands in each packet. */
 static bool may_follow(
 	const struct fz_lane *l, const struct train *t, const struct wg_tx_claim *c, uint32_t len)
 {
-	if (t->send == FZ_LANE_NO_SEND || t->is_closed || t->keypair != c->keypair)
+	if (t->send == FZ_LANE_NO_SEND || t->is_closed)
 		return false;
 	const struct fz_io_send *s = &l->turn.sends[t->send];
 	return s->tos == c->tos && len <= t->segment && t->n < TRAIN_SEGMENTS &&
 	       t->len + len <= TRAIN_BYTES && fz_addr_equal(&s->to.remote, &c->to.remote) &&
-	       fz_ip_equal(&s->to.local, &c->to.local) && s->to.channel == c->to.channel;
+	       fz_ip_equal(&s->to.local, &c->to.local) && s->to.ifindex == c->to.ifindex;
 }
 
 static void begin_train(
@@ -56,7 +56,6 @@ static void begin_train(
 		.to = c->to, .tos = c->tos, .data = { slab, 0 }, .segment = (uint16_t)len
 	};
 	*t = (struct train){ .send = i,
-		.keypair = c->keypair,
 		.segment = (uint16_t)len,
 		.is_closed = !fz_lane_may_train(l, &c->to.remote) };
 	l->counters.tx_trains++;

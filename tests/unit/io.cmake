@@ -3,6 +3,7 @@ fz_test(plane SOURCES ${CMAKE_CURRENT_LIST_DIR}/test_plane.c DEPS fz::io LABELS 
 if(TARGET test_plane)
   target_link_options(test_plane PRIVATE -Wl,--wrap=fz_backend_choose)
 endif()
+fz_test(plane_peers SOURCES ${CMAKE_CURRENT_LIST_DIR}/test_plane_peers.c DEPS fz::io LABELS "netns;matrix")
 fz_test(plane_start SOURCES ${CMAKE_CURRENT_LIST_DIR}/test_plane_start.c DEPS fz::io LABELS unit)
 if(TARGET test_plane_start)
   target_link_options(test_plane_start PRIVATE -Wl,--wrap=fz_backend_choose)

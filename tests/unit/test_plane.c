@@ -1,149 +1,22 @@
-/*
- * Two whole data planes that talk over loopback in a network namespace of the test's own. Their "TUN" is one end of a
- * datagram socket pair: it carries one packet a call, like a TUN without virtio headers.
- */
-#include <errno.h>
-#include <fcntl.h>
+/* Two whole data planes (plane_ends.h): order, content, faults, and what a plane's hooks are told. */
 #include <linux/rtnetlink.h>
-#include <net/if.h>
-#include <poll.h>
 #include <pthread.h>
-#include <sched.h>
 #include <stdatomic.h>
-#include <sys/ioctl.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
-#include "base/endian.h"
-#include "base/fd.h"
-#include "io/clock.h"
-#include "io/plane.h"
-#include "io/rng.h"
-#include "support/test.h"
+#include "plane_ends.h"
 
 #define N_FLOWS   4
 #define N_PACKETS 4000 /* each way */
 #define WINDOW    100 /* packets on their way: fewer than any queue between holds */
 
-static void set_link(const char *name, int mtu)
-{
-	FZ_CLEANUP(fz_closep) int s = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	struct ifreq ifr = { .ifr_flags = IFF_UP };
-	snprintf(ifr.ifr_name, sizeof(ifr.ifr_name), "%s", name);
-	CHECK_INT(ioctl(s, SIOCSIFFLAGS, &ifr), 0);
-	ifr.ifr_mtu = mtu;
-	if (mtu > 0)
-		CHECK_INT(ioctl(s, SIOCSIFMTU, &ifr), 0);
-}
-
-static void enter_netns(void)
-{
-	if (geteuid() != 0 || unshare(CLONE_NEWNET) != 0)
-		TEST_SKIP("needs root for a network namespace");
-	set_link("lo", 0);
-	FZ_CLEANUP(fz_closep)
-	int fd = open("/proc/sys/net/unix/max_dgram_qlen", O_WRONLY | O_CLOEXEC);
-	if (fd < 0 || write(fd, "4096", 4) != 4)
-		TEST_SKIP("needs a writable /proc/sys");
-}
-
-/* One tunnel end: a device, its plane, its socket, and the host's side of its TUN. */
-struct end {
-	struct wg_device *device;
-	struct fz_plane *plane;
-	struct fz_udp udp;
-	int tun, host;
-	uint8_t pub[32];
-};
-
 struct pair {
 	struct end e[2];
 };
-
-static void make_end(
-	struct end *e, enum fz_io_kind io, unsigned threads, const struct fz_plane_hooks *hooks)
-{
-	struct wg_device_params params = { .random = fz_rng_fill };
-	struct fz_key key;
-	int fds[2];
-	CHECK_INT(socketpair(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, fds), 0);
-	e->tun = fds[0];
-	e->host = fds[1];
-	for (int i = 0; i < 2; i++) {
-		int room = 4 << 20;
-		CHECK_INT(setsockopt(fds[i], SOL_SOCKET, SO_SNDBUFFORCE, &room, sizeof(room)), 0);
-	}
-	e->device = wg_device_new(&params);
-	CHECK(e->device);
-	fz_rng_fill(NULL, fz_span_of(key.b, sizeof(key.b)));
-	wg_device_set_private_key(e->device, &key, fz_clock_now());
-	CHECK(wg_device_public_key(e->device, e->pub));
-	CHECK_INT(fz_udp_open(0, 0, &e->udp), 0);
-	struct fz_plane_params pp = { .device = e->device,
-		.tun = { .fd = e->tun },
-		.io = io,
-		.threads = threads,
-		.hooks = hooks };
-	CHECK_INT(fz_plane_new(&pp, &e->plane), 0);
-	int r = fz_plane_start(e->plane);
-	if (r == -EPERM || r == -ENOSYS)
-		TEST_SKIP("io_uring is barred here");
-	CHECK_INT(r, 0);
-	fz_plane_set_udp(e->plane, &e->udp);
-}
-
-static void introduce(struct end *e, const struct end *other, const char *allowed)
-{
-	struct wg_peer *p;
-	struct fz_addr at = { .ip = fz_ip4(127, 0, 0, 1), .port = other->udp.port };
-	struct fz_prefix prefix;
-	CHECK_INT(fz_prefix_parse(allowed, &prefix), 0);
-	fz_plane_lock(e->plane);
-	CHECK_INT(wg_device_add_peer(e->device, other->pub, &p), 0);
-	wg_peer_set_endpoint(p, &at);
-	CHECK_INT(wg_peer_add_allowed_ip(p, &prefix), 0);
-	wg_device_up(e->device, fz_clock_now());
-	fz_plane_unlock(e->plane);
-}
-
-static void free_end(struct end *e)
-{
-	fz_plane_stop(e->plane);
-	fz_plane_free(e->plane);
-	wg_device_free(e->device);
-	fz_udp_close(&e->udp);
-	close(e->tun);
-	close(e->host);
-}
 
 static void free_pair(struct pair *p)
 {
 	free_end(&p->e[0]);
 	free_end(&p->e[1]);
-}
-
-/* An IPv4 packet from end `from` to the other, with its flow and number in its payload. */
-static size_t make_packet(uint8_t *out, size_t len, int from, uint32_t flow, uint32_t number)
-{
-	memset(out, (int)number, len);
-	memset(out, 0, 20);
-	out[0] = 0x45;
-	fz_be16_store(out + 2, (uint16_t)len);
-	out[8] = 64;
-	out[9] = 253; /* for experiments (RFC 3692) */
-	out[12] = out[16] = 10;
-	out[15] = (uint8_t)from;
-	out[19] = (uint8_t)!from;
-	fz_be32_store(out + 20, flow);
-	fz_be32_store(out + 24, number);
-	return len;
-}
-
-/* Waits until a packet is there. False: none came for a long time. */
-static bool host_is_ready(const struct end *e)
-{
-	struct pollfd pfd = { .fd = e->host, .events = POLLIN };
-	return poll(&pfd, 1, 10'000) == 1;
 }
 
 /*
@@ -308,59 +181,6 @@ TEST(plane, keeps_order_while_the_tun_moves_between_lanes_on_io_uring)
 TEST(plane, keeps_order_with_as_many_threads_as_the_load_asks_for)
 {
 	keeps_order(FZ_IO_AUTO, 0);
-}
-
-/* ---- several senders: what comes of each in one turn is few, and is opened all at once ---- */
-
-#define N_SENDERS 4
-
-struct star {
-	struct end e[1 + N_SENDERS]; /* the first is the one that all send to */
-	uint32_t sent[1 + N_SENDERS], received[1 + N_SENDERS];
-};
-
-static void send_from(struct star *s, int from)
-{
-	uint8_t buf[600];
-	size_t n =
-		make_packet(buf, 100 + 100 * (size_t)from, from, (uint32_t)from, s->sent[from]++);
-	CHECK_INT(send(s->e[from].host, buf, n, 0), n);
-}
-
-static void receive_one(struct star *s)
-{
-	uint8_t buf[600], want[600];
-	CHECK(host_is_ready(&s->e[0]));
-	ssize_t n = recv(s->e[0].host, buf, sizeof(buf), 0);
-	CHECK(n >= 100);
-	uint32_t from = fz_be32_load(buf + 20);
-	CHECK(from >= 1 && from <= N_SENDERS);
-	make_packet(want, (size_t)n, (int)from, from, s->received[from]++);
-	CHECK_MEM(buf, want, (size_t)n);
-}
-
-TEST(plane, packets_of_several_senders_arrive_in_order)
-{
-	struct star s = { 0 };
-	enter_netns();
-	make_end(&s.e[0], FZ_IO_AUTO, 1, NULL);
-	for (int i = 1; i <= N_SENDERS; i++) {
-		char prefix[] = "10.0.0.0/32";
-		prefix[7] = (char)('0' + i);
-		make_end(&s.e[i], FZ_IO_AUTO, 1, NULL);
-		introduce(&s.e[0], &s.e[i], prefix);
-		introduce(&s.e[i], &s.e[0], "10.0.0.0/32");
-		send_from(&s, i);
-		receive_one(&s);
-	}
-	for (int round = 0; round < 300; round++) {
-		for (int i = 0; i < 3 * N_SENDERS; i++)
-			send_from(&s, 1 + i % N_SENDERS);
-		for (int i = 0; i < 3 * N_SENDERS; i++)
-			receive_one(&s);
-	}
-	for (int i = 0; i <= N_SENDERS; i++)
-		free_end(&s.e[i]);
 }
 
 /* ---- faults: what the kernel reports is made worse on its way to the lane (the linker puts this in between) ---- */

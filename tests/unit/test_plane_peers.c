@@ -1,0 +1,171 @@
+/* A plane with several peers (plane_ends.h): what comes of each, and what goes to those behind one address. */
+#include <arpa/inet.h>
+#include <pthread.h>
+#include <sys/eventfd.h>
+
+#include "plane_ends.h"
+
+/* ---- several senders: what comes of each in one turn is few, and is opened all at once ---- */
+
+#define N_SENDERS 4
+
+struct star {
+	struct end e[1 + N_SENDERS]; /* the first is the one that all send to */
+	uint32_t sent[1 + N_SENDERS], received[1 + N_SENDERS];
+};
+
+static void send_from(struct star *s, int from)
+{
+	uint8_t buf[600];
+	size_t n =
+		make_packet(buf, 100 + 100 * (size_t)from, from, (uint32_t)from, s->sent[from]++);
+	CHECK_INT(send(s->e[from].host, buf, n, 0), n);
+}
+
+static void receive_one(struct star *s)
+{
+	uint8_t buf[600], want[600];
+	CHECK(host_is_ready(&s->e[0]));
+	ssize_t n = recv(s->e[0].host, buf, sizeof(buf), 0);
+	CHECK(n >= 100);
+	uint32_t from = fz_be32_load(buf + 20);
+	CHECK(from >= 1 && from <= N_SENDERS);
+	make_packet(want, (size_t)n, (int)from, from, s->received[from]++);
+	CHECK_MEM(buf, want, (size_t)n);
+}
+
+TEST(plane_peers, packets_of_several_senders_arrive_in_order)
+{
+	struct star s = { 0 };
+	enter_netns();
+	make_end(&s.e[0], FZ_IO_AUTO, 1, NULL);
+	for (int i = 1; i <= N_SENDERS; i++) {
+		char prefix[] = "10.0.0.0/32";
+		prefix[7] = (char)('0' + i);
+		make_end(&s.e[i], FZ_IO_AUTO, 1, NULL);
+		introduce(&s.e[0], &s.e[i], prefix);
+		introduce(&s.e[i], &s.e[0], "10.0.0.0/32");
+		send_from(&s, i);
+		receive_one(&s);
+	}
+	for (int round = 0; round < 300; round++) {
+		for (int i = 0; i < 3 * N_SENDERS; i++)
+			send_from(&s, 1 + i % N_SENDERS);
+		for (int i = 0; i < 3 * N_SENDERS; i++)
+			receive_one(&s);
+	}
+	for (int i = 0; i <= N_SENDERS; i++)
+		free_end(&s.e[i]);
+}
+
+/* ---- several receivers behind one address, as behind one relay: their packets share trains ---- */
+
+#define N_BEHIND 2
+
+struct behind {
+	struct end e[1 + N_BEHIND]; /* the first sends to the others */
+	int relay, stop;
+	uint16_t port;
+};
+
+static void send_to_port(int fd, const uint8_t *msg, size_t n, uint16_t port)
+{
+	struct sockaddr_in to = { .sin_family = AF_INET,
+		.sin_port = htons(port),
+		.sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	CHECK_INT(sendto(fd, msg, n, 0, (struct sockaddr *)&to, sizeof(to)), n);
+}
+
+/* Hands what the first says to all others, of whom one understands it, and what they say to the first. */
+static void *relay(void *user)
+{
+	struct behind *b = user;
+	for (;;) {
+		struct pollfd pfds[2] = { { b->relay, POLLIN, 0 }, { b->stop, POLLIN, 0 } };
+		CHECK(poll(pfds, 2, 20'000) > 0);
+		if (pfds[1].revents)
+			return NULL;
+		uint8_t msg[2048];
+		struct sockaddr_in from;
+		socklen_t len = sizeof(from);
+		ssize_t n = recvfrom(b->relay, msg, sizeof(msg), 0, (struct sockaddr *)&from, &len);
+		CHECK(n > 0);
+		bool is_down = ntohs(from.sin_port) == b->e[0].udp.port;
+		for (int i = is_down ? 1 : 0; i <= (is_down ? N_BEHIND : 0); i++)
+			send_to_port(b->relay, msg, (size_t)n, b->e[i].udp.port);
+	}
+}
+
+static void make_behind(struct behind *b)
+{
+	struct sockaddr_in at = { .sin_family = AF_INET,
+		.sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	socklen_t len = sizeof(at);
+	int room = 4 << 20;
+	b->relay = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	CHECK_INT(bind(b->relay, (struct sockaddr *)&at, len), 0);
+	CHECK_INT(getsockname(b->relay, (struct sockaddr *)&at, &len), 0);
+	CHECK_INT(setsockopt(b->relay, SOL_SOCKET, SO_RCVBUFFORCE, &room, sizeof(room)), 0);
+	b->stop = eventfd(0, EFD_CLOEXEC);
+	for (int i = 0; i <= N_BEHIND; i++)
+		make_end(&b->e[i], FZ_IO_AUTO, 1, NULL);
+	struct end hub = b->e[0];
+	hub.udp.port = ntohs(at.sin_port);
+	for (int i = 1; i <= N_BEHIND; i++) {
+		char prefix[] = "10.0.0.0/32";
+		prefix[7] = (char)('0' + i);
+		struct end far = b->e[i];
+		far.udp.port = hub.udp.port;
+		introduce(&b->e[0], &far, prefix);
+		introduce(&b->e[i], &hub, "10.0.0.0/32");
+	}
+}
+
+/* Each packet to another one than that before. */
+static size_t packet_to(uint8_t *out, uint32_t number)
+{
+	size_t n = make_packet(out, 200, 0, 0, number);
+	out[19] = (uint8_t)(1 + number % N_BEHIND);
+	return n;
+}
+
+static void pass(struct behind *b, uint32_t first, uint32_t n)
+{
+	uint8_t buf[300], want[300];
+	for (uint32_t i = first; i < first + n; i++)
+		CHECK_INT(send(b->e[0].host, buf, packet_to(buf, i), 0), 200);
+	for (uint32_t i = first; i < first + n; i++) {
+		const struct end *e = &b->e[1 + i % N_BEHIND];
+		CHECK(host_is_ready(e));
+		CHECK_INT(recv(e->host, buf, sizeof(buf), 0), 200);
+		packet_to(want, i);
+		CHECK_MEM(buf, want, 200);
+	}
+}
+
+TEST(plane_peers, packets_to_several_behind_one_address_share_trains)
+{
+	struct behind b = { 0 };
+	pthread_t thread;
+	enter_netns();
+	make_behind(&b);
+	CHECK_INT(pthread_create(&thread, NULL, relay, &b), 0);
+	uint32_t number = 0;
+	for (; number < N_BEHIND; number++)
+		pass(&b, number, 1); /* sessions, one by one */
+	/* How many the plane finds in one turn is the machine's affair. */
+	struct fz_plane_counters c = { 0 };
+	for (int tries = 0; tries < 200 && c.tx_packets <= c.tx_trains; tries++) {
+		pass(&b, number, 60);
+		number += 60;
+		fz_plane_counters(b.e[0].plane, &c);
+	}
+	CHECK(c.tx_packets > c.tx_trains);
+	uint64_t one = 1;
+	CHECK_INT(write(b.stop, &one, sizeof(one)), sizeof(one));
+	CHECK_INT(pthread_join(thread, NULL), 0);
+	for (int i = 0; i <= N_BEHIND; i++)
+		free_end(&b.e[i]);
+	close(b.relay);
+	close(b.stop);
+}
