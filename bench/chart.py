@@ -13,9 +13,11 @@ BAR, GAP = 13, 3
 SCHEMES = """
  .paper { fill: #ffffff } .ink { fill: #1f2328 } .faint { fill: #59636e } .grid { stroke: #d1d9e0 } .mark { stroke: #1f2328 }
  .c0 { fill: #1f6feb } .c1 { fill: #57a5ff } .c2 { fill: #a8d1ff } .l0 { stroke: #1f6feb } .l1 { stroke: #bc4c00 } .d0 { fill: #1f6feb } .d1 { fill: #bc4c00 }
+ .l2 { stroke: #8250df } .d2 { fill: #8250df }
  @media (prefers-color-scheme: dark) {
   .paper { fill: #0d1117 } .ink { fill: #f0f6fc } .faint { fill: #9198a1 } .grid { stroke: #3d444d } .mark { stroke: #f0f6fc }
   .c0 { fill: #388bfd } .c1 { fill: #1f5fb0 } .c2 { fill: #1b3f70 } .l0 { stroke: #58a6ff } .l1 { stroke: #f0883e } .d0 { fill: #58a6ff } .d1 { fill: #f0883e }
+  .l2 { stroke: #a371f7 } .d2 { fill: #a371f7 }
  }
 """
 PANELS = [  # title, [(key, name)], how a value is written
@@ -108,9 +110,10 @@ def curve(canvas, results):
     """Ours against the number of peers, traffic to all of them."""
     pieces, curves = results.get("ours", []), []
     counts = sorted({int(k.split("_")[1]) for k in figures.keys_of(pieces) if k.startswith("peers_") and k.endswith("_pps")})
-    for way in ("receive", "send"):
+    for way, words in (("receive", "receive"), ("send", "send, all behind one address"), ("send_apart", "send, up to 1,000 addresses")):
         points = [(n, figures.values(pieces, f"peers_{n}_{way}_pps")) for n in counts]
-        curves.append((way, [(n, v) for n, v in points if v]))
+        if points := [(n, v) for n, v in points if v]:
+            curves.append((words, points))
     top = max((max(v) for _, points in curves for _, v in points), default=0)
     if len(counts) < 2 or top <= 0:
         return
@@ -118,7 +121,7 @@ def curve(canvas, results):
     canvas.y += 18
     canvas.text(MARGIN, canvas.y, "Ours with many peers: 64 B packets/s to all of them, most at any loss", size=15, weight="600")
     canvas.y += 22
-    legend(canvas, left, [way for way, _ in curves], ["d0", "d1"])
+    legend(canvas, left, [way for way, _ in curves], ["d0", "d1", "d2"])
     canvas.y += 28
     bottom, span = canvas.y + height, math.log10(counts[-1] / counts[0])
     def place(n, value):

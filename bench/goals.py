@@ -100,6 +100,11 @@ def packets(data):
                       unit=" pps")
 
 
+# What is measured, what with one peer it is compared to, and its name.
+CROWDS = (("receive", "receive", "receive"), ("send", "send", "send, all behind one address"),
+          ("send_apart", "send", "send, up to 1,000 addresses"))
+
+
 def crowds(data):
     results, get = data["results"], figures.by_round
     ideal = {n: 1e6 / (X25519_OF_A_RESPONSE * us) for n, us in get(results.get("micro"), "x25519_us").items()}
@@ -107,16 +112,19 @@ def crowds(data):
     yield Row("TCP during a flood of initiations, against without", "{:.2f}", get(results.get(OURS), "flood_under"),
               get(results.get(OURS), "flood_calm"), 0.7, 0.9, unit=" Gbit/s")
     for n in (1000, 10000):
-        for way in ("receive", "send"):
-            yield Row(f"{n:,} peers, {way}, against one", "{:,.0f}", get(results.get(OURS), f"peers_{n}_{way}_pps"),
-                      get(results.get(OURS), f"peers_1_{way}_pps"), 0.75, 0.9, unit=" pps")
+        for way, one, words in CROWDS:
+            yield Row(f"{n:,} peers, {words}, against one", "{:,.0f}", get(results.get(OURS), f"peers_{n}_{way}_pps"),
+                      get(results.get(OURS), f"peers_1_{one}_pps"), 0.75, 0.9, unit=" pps")
     yield Row("configuration of 10,000 peers", "{:.2f}", get(results.get(OURS), "peers_10000_configure_s"), None, 2, 0.5, False, unit=" s")
 
 
 def growth(data):
     """Constant: within what two runs of the same differ by, and a third of slack for the caches that more state needs."""
     results, get = data["results"], figures.by_round
-    for many, few, words in (("peers_10000", "peers_1", "10,000 peers against one"), ("flows_10000", "flows_100", "10,000 flows against 100"),
+    for way, one, words in CROWDS:
+        yield Row(f"CPU per packet, {words}, 10,000 peers against one", "{:.2f}", get(results.get(OURS), f"peers_10000_{way}_us_per_packet"),
+                  get(results.get(OURS), f"peers_1_{one}_us_per_packet"), 1.33, 1.1, False, unit=" us")
+    for many, few, words in (("flows_10000", "flows_100", "10,000 flows against 100"),
                              ("prefixes_100000", "flows_100", "100,000 prefixes against one")):
         for way in ("receive", "send"):
             key = f"_{way}_us_per_packet"

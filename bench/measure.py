@@ -15,6 +15,7 @@ INNER = "10.0.0.2"
 SOURCES = "198.18.0.0/15"  # addresses for benchmarks, RFC 2544
 FLOWS = "512"  # more than come in one turn, so that nothing is merged: each packet is a write of its own
 INNER_HEADERS = 28  # IPv4 and UDP
+SOCKETS = 1000  # of wg_load at most
 LADDER = (1.2e6, 6e5, 3e5)  # too much, and less of it: a source that takes a whole processor leaves the tunnel less
 
 
@@ -208,11 +209,12 @@ def receive_once(lab, options, key, n_peers, pps, seconds, flows=FLOWS):
     return got / seconds, int(load.said or 0) / seconds, used / max(1, got) * 1e6
 
 
-def send_once(lab, options, key, n_peers, pps, seconds, flows=FLOWS):
-    with lab.background(0, options.wg_load, "sink", "192.0.2.2", "51820", key, SEED, str(n_peers), str(seconds + 0.5)) as sink:
+def send_once(lab, options, key, n_peers, pps, seconds, flows=FLOWS, sockets=1):
+    """The same the other way; the peers are behind so many ports of the sink's."""
+    with lab.background(0, options.wg_load, "sink", "192.0.2.2", "51820", key, SEED, str(n_peers), str(seconds + 0.5), str(sockets)) as sink:
         time.sleep(0.05)  # the last sessions are confirmed
         cpu = sum(lab.cpu_seconds())
-        sent = int(lab.on(1, options.udp_load, "spread", "10.64.0.0", "7001", str(seconds), "64", str(int(pps)), flows, str(n_peers)))
+        sent = int(lab.on(1, options.wg_load, "spread", lab.names[1], INNER, str(seconds), "64", str(int(pps)), flows, str(n_peers)))
     used = sum(lab.cpu_seconds()) - cpu
     got = int(sink.said or 0)
     return got / seconds, sent / seconds, used / max(1, got) * 1e6
@@ -240,6 +242,11 @@ def run_peers(options, n):
     return subprocess.run([options.wg_load, "peers", SEED, str(n)], check=True, stdout=subprocess.PIPE, text=True).stdout
 
 
+def send_apart(lab, options, key, n_peers, pps, seconds):
+    """To peers that are each at an address of their own, up to a thousand of them: what is sent in one piece has one destination."""
+    return send_once(lab, options, key, n_peers, pps, seconds, sockets=min(n_peers, SOCKETS))
+
+
 def many_peers(lab, contestant, options):
     """Traffic to and from all of N peers, packet by packet in turn, against one peer."""
     r = {}
@@ -247,7 +254,9 @@ def many_peers(lab, contestant, options):
         key, took = lab.raise_end(contestant, run_peers(options, n))
         try:
             r[f"peers_{n}_configure_s"] = took
-            for name, once in (("receive", receive_once), ("send", send_once)):
+            for name, once in (("receive", receive_once), ("send", send_once), ("send_apart", send_apart)):
+                if n == 1 and once is send_apart:
+                    continue
                 r[f"peers_{n}_{name}_pps"] = max(once(lab, options, key, n, pps, options.udp_seconds)[0] for pps in LADDER[options.quick:])
                 r[f"peers_{n}_{name}_us_per_packet"] = once(lab, options, key, n, 100_000, options.udp_seconds)[2]
             r[f"peers_{n}_rss_mib"] = lab.peak_rss_mib()

@@ -96,9 +96,9 @@ class Goals(unittest.TestCase):
         keys += ["udp_64_pps", "udp_1350_pps", "cpu_s_per_gb", "ping_idle_us", "ping_loaded_p99_us", "ping_up_p99_us", "ping_down_p99_us", "rss_mib",
                  "flood_under", "flood_calm", "handshakes_per_s", "x25519_us"]
         keys += [f"{way}_64_{end}" for way in ("receive", "send") for end in ("pps", "most_pps")]
-        keys += [f"peers_{n}_{end}" for n in (1, 1000, 10000) for end in ("receive_pps", "send_pps", "configure_s")]
+        keys += [f"peers_{n}_{end}" for n in (1, 1000, 10000) for end in ("receive_pps", "send_pps", "send_apart_pps", "configure_s")]
         keys += [f"{name}_{way}_us_per_packet" for name in ("peers_1", "peers_10000", "flows_100", "flows_10000", "prefixes_100000")
-                 for way in ("receive", "send")]
+                 for way in ("receive", "send", "send_apart")]
         names = ("ours", goals.NULL, *goals.PEERS, goals.URING, goals.EPOLL, "micro")
         data = run_of({name: [{"round": 0, **dict.fromkeys(keys, 1.0)}] for name in names})
         self.assertEqual([r.what for r in goals.rows(data) if r.verdict() == "not measured"], [])

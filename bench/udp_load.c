@@ -2,8 +2,6 @@
  * A UDP source and sink for small-packet rates, lighter than iperf3: batches of sendmmsg at a wanted rate, counted by recvmmsg.
  *   udp_load sink ADDRESS PORT SECONDS            prints packets received
  *   udp_load source ADDRESS PORT SECONDS SIZE PPS prints packets sent
- *   udp_load spread ADDRESS PORT SECONDS SIZE PPS FLOWS ADDRESSES
- *                                                 the same to so many ports and (IPv4) addresses from these on, in turn
  * For benchmarks only; IPv4 or IPv6.
  */
 #include <arpa/inet.h>
@@ -65,36 +63,13 @@ static void fill(struct mmsghdr *m, struct iovec *iov, size_t size)
 	}
 }
 
-/* Where packets go in turn; one of each: a connected socket serves. */
-struct spread {
-	struct sockaddr_in first;
-	uint32_t n_ports, n_addresses;
-};
-
-static void aim(
-	struct mmsghdr *m, struct sockaddr_in *to, unsigned n, uint64_t at, const struct spread *s)
-{
-	for (unsigned i = 0; i < n; i++) {
-		to[i] = s->first;
-		to[i].sin_addr.s_addr = htonl(
-			ntohl(s->first.sin_addr.s_addr) + (uint32_t)((at + i) % s->n_addresses));
-		to[i].sin_port =
-			htons((uint16_t)(ntohs(s->first.sin_port) + (at + i) % s->n_ports));
-		m[i].msg_hdr.msg_name = &to[i];
-		m[i].msg_hdr.msg_namelen = sizeof(to[i]);
-	}
-}
-
 static int source(int fd, const struct sockaddr_storage *to, socklen_t len, double seconds,
-	size_t size, double pps, struct spread *spread)
+	size_t size, double pps)
 {
 	struct mmsghdr m[BATCH];
 	struct iovec iov[BATCH];
-	struct sockaddr_in aims[BATCH];
 	fill(m, iov, size);
-	if (spread) {
-		memcpy(&spread->first, to, sizeof(spread->first));
-	} else if (connect(fd, (const struct sockaddr *)to, len) != 0) {
+	if (connect(fd, (const struct sockaddr *)to, len) != 0) {
 		perror("udp_load: connect");
 		return 1;
 	}
@@ -108,8 +83,6 @@ static int source(int fd, const struct sockaddr_storage *to, socklen_t len, doub
 			continue;
 		}
 		unsigned n = due - sent < BATCH ? (unsigned)(due - sent) : BATCH;
-		if (spread)
-			aim(m, aims, n, sent, spread);
 		int r = sendmmsg(fd, m, n, 0);
 		if (r > 0)
 			sent += (uint64_t)r;
@@ -149,11 +122,10 @@ int main(int argc, char **argv)
 	struct sockaddr_storage ss;
 	socklen_t len;
 	bool is_source = argc == 7 && strcmp(argv[1], "source") == 0,
-	     is_sink = argc == 5 && strcmp(argv[1], "sink") == 0,
-	     is_spread = argc == 9 && strcmp(argv[1], "spread") == 0;
-	if (!is_source && !is_sink && !is_spread) {
+	     is_sink = argc == 5 && strcmp(argv[1], "sink") == 0;
+	if (!is_source && !is_sink) {
 		fputs("usage: udp_load sink ADDRESS PORT SECONDS | source ADDRESS PORT SECONDS "
-		      "SIZE PPS | spread ADDRESS PORT SECONDS SIZE PPS FLOWS ADDRESSES\n",
+		      "SIZE PPS\n",
 			stderr);
 		return 2;
 	}
@@ -164,13 +136,6 @@ int main(int argc, char **argv)
 	if (is_sink)
 		return sink(fd, &ss, len, seconds);
 	size_t size = strtoul(argv[5], NULL, 10);
-	struct spread spread = { 0 };
-	if (is_spread) {
-		spread.n_ports = (uint32_t)strtoul(argv[7], NULL, 10);
-		spread.n_addresses = (uint32_t)strtoul(argv[8], NULL, 10);
-		if (spread.n_ports == 0 || spread.n_addresses == 0 || ss.ss_family != AF_INET)
-			return 2;
-	}
 	return source(fd, &ss, len, seconds, size < SIZE_MAX_BYTES ? size : SIZE_MAX_BYTES,
-		strtod(argv[6], NULL), is_spread ? &spread : NULL);
+		strtod(argv[6], NULL));
 }

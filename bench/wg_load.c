@@ -5,13 +5,19 @@
  *
  *	wg_load peers SEED N                                        a configuration of them, for wg setconf
  *	wg_load data ADDRESS PORT KEY SEED N SECONDS SIZE PPS FLOWS INNER   sealed UDP packets to INNER; prints how many it sent
- *	wg_load sink ADDRESS PORT KEY SEED N SECONDS                counts data messages; prints "ready", then the count
+ *	wg_load sink ADDRESS PORT KEY SEED N SECONDS SOCKETS        counts data messages; prints "ready", then the count. The peers are
+ *	                                                            behind so many ports, in turn
+ *	wg_load spread DEVICE FROM SECONDS SIZE PPS FLOWS N         UDP packets straight into a TUN, from FROM to N peers in turn; prints
+ *	                                                            how many
  *	wg_load handshakes ADDRESS PORT KEY SEED N SECONDS          initiations as fast as they are answered; prints answers
  *	wg_load flood ADDRESS PORT KEY SECONDS PPS FROM N           initiations with a right mac1 and nothing else right, from N
  *	                                                            addresses in turn, which have to be this host's
  */
 #include <arpa/inet.h>
 #include <errno.h>
+#include <linux/if_ether.h>
+#include <linux/if_packet.h>
+#include <net/if.h>
 #include <netinet/udp.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -34,10 +40,11 @@
 #define UDP_GRO 104
 #endif
 
-#define PEERS_MAX  65536
-#define TRAIN      32
-#define WINDOW     128 /* handshakes under way */
-#define PACKET_MAX 2048
+#define PEERS_MAX   65536
+#define SOCKETS_MAX 1000
+#define TRAIN       32
+#define WINDOW      128 /* handshakes under way */
+#define PACKET_MAX  2048
 
 struct peer {
 	struct wg_noise_self self;
@@ -50,7 +57,8 @@ struct peer {
 };
 
 struct load {
-	int fd;
+	int fds[SOCKETS_MAX];
+	uint32_t n_fds;
 	uint64_t seed;
 	uint32_t n_peers;
 	uint8_t target[WG_PUBLIC_LEN];
@@ -143,18 +151,24 @@ static void print_peers(uint64_t seed, uint32_t n)
 
 /* ---- handshakes ---- */
 
-static void connect_to(struct load *l, const char *address, const char *port)
+static int connect_to(const char *address, const char *port)
 {
 	struct sockaddr_in in = { .sin_family = AF_INET,
 		.sin_port = htons((uint16_t)strtoul(port, NULL, 10)) };
 	int big = 64 << 20, one = 1;
-	l->fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	if (l->fd < 0 || inet_pton(AF_INET, address, &in.sin_addr) != 1 ||
-		connect(l->fd, (struct sockaddr *)&in, sizeof(in)) != 0)
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	if (fd < 0 || inet_pton(AF_INET, address, &in.sin_addr) != 1 ||
+		connect(fd, (struct sockaddr *)&in, sizeof(in)) != 0)
 		die("cannot connect");
-	(void)setsockopt(l->fd, SOL_SOCKET, SO_RCVBUFFORCE, &big, sizeof(big));
-	(void)setsockopt(l->fd, SOL_SOCKET, SO_SNDBUFFORCE, &big, sizeof(big));
-	(void)setsockopt(l->fd, SOL_UDP, UDP_GRO, &one, sizeof(one));
+	(void)setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &big, sizeof(big));
+	(void)setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, &big, sizeof(big));
+	(void)setsockopt(fd, SOL_UDP, UDP_GRO, &one, sizeof(one));
+	return fd;
+}
+
+static int fd_of(const struct load *l, uint32_t peer)
+{
+	return l->fds[peer % l->n_fds];
 }
 
 static void make_peers(struct load *l)
@@ -185,14 +199,15 @@ static void make_initiation(struct peer *p, uint32_t i, struct wg_msg_initiation
 		fz_span_of((uint8_t *)ret, sizeof(*ret)));
 }
 
-static void send_one(const struct load *l, const void *msg, size_t n)
+static void send_one(const struct load *l, uint32_t peer, const void *msg, size_t n)
 {
-	(void)!send(l->fd, msg, n, 0);
+	(void)!send(fd_of(l, peer), msg, n, 0);
 }
 
 /* An empty message proves the key to the responder, which may then send. */
-static void confirm(const struct load *l, struct fz_aead *aead, struct peer *p)
+static void confirm(struct load *l, struct fz_aead *aead, uint32_t i)
 {
+	struct peer *p = &l->peers[i];
 	uint8_t msg[32];
 	fz_le32_store(msg, 4);
 	fz_le32_store(msg + 4, p->remote_index);
@@ -203,7 +218,7 @@ static void confirm(const struct load *l, struct fz_aead *aead, struct peer *p)
 		.dst = msg + 16,
 		.tag = msg + 16 };
 	fz_aead_seal_many(aead, &job, 1);
-	send_one(l, msg, sizeof(msg));
+	send_one(l, i, msg, sizeof(msg));
 }
 
 static void take_answer(struct load *l, const uint8_t *msg, struct fz_aead *aead)
@@ -220,16 +235,15 @@ static void take_answer(struct load *l, const uint8_t *msg, struct fz_aead *aead
 	wg_noise_derive(&p->noise, true, &p->keys);
 	p->is_up = true;
 	l->n_up++;
-	confirm(l, aead, p);
+	confirm(l, aead, i);
 }
 
-/* Whatever has come: answers to initiations are counted and, with an AEAD, taken. */
-static uint32_t hear(struct load *l, struct fz_aead *aead)
+static uint32_t hear_on(struct load *l, int fd, struct fz_aead *aead)
 {
 	static uint8_t buf[65536];
 	uint32_t n_answers = 0;
 	for (;;) {
-		ssize_t n = recv(l->fd, buf, sizeof(buf), MSG_DONTWAIT);
+		ssize_t n = recv(fd, buf, sizeof(buf), MSG_DONTWAIT);
 		if (n < 0)
 			return n_answers;
 		size_t step = sizeof(struct wg_msg_response);
@@ -240,6 +254,15 @@ static uint32_t hear(struct load *l, struct fz_aead *aead)
 				take_answer(l, buf + at, aead);
 		}
 	}
+}
+
+/* Whatever has come: answers to initiations are counted and, with an AEAD, taken. */
+static uint32_t hear(struct load *l, struct fz_aead *aead)
+{
+	uint32_t n_answers = 0;
+	for (uint32_t i = 0; i < l->n_fds; i++)
+		n_answers += hear_on(l, l->fds[i], aead);
+	return n_answers;
 }
 
 static void bring_up(struct load *l, struct fz_aead *aead)
@@ -253,7 +276,7 @@ static void bring_up(struct load *l, struct fz_aead *aead)
 				continue;
 			struct wg_msg_initiation msg;
 			make_initiation(&l->peers[i], i, &msg);
-			send_one(l, &msg, sizeof(msg));
+			send_one(l, i, &msg, sizeof(msg));
 			if (++n_sent % WINDOW == 0)
 				for (int k = 0; k < 20; k++, pause_us(1000))
 					(void)hear(l, aead);
@@ -337,7 +360,7 @@ static void send_train(const struct load *l, struct data *d)
 	c->cmsg_type = UDP_SEGMENT;
 	c->cmsg_len = CMSG_LEN(sizeof(segment));
 	memcpy(CMSG_DATA(c), &segment, sizeof(segment));
-	if (sendmsg(l->fd, &m, 0) > 0)
+	if (sendmsg(l->fds[0], &m, 0) > 0)
 		d->n_sent += TRAIN;
 }
 
@@ -367,22 +390,21 @@ static void data(struct load *l, struct fz_aead *aead, char **args)
 	printf("%llu\n", (unsigned long long)d.n_sent);
 }
 
-static void sink(struct load *l, double seconds)
+/* Data messages in what a socket has, up to a bound: the others want their turn. */
+static uint64_t count_on(int fd)
 {
 	static uint8_t buf[65536];
-	struct timeval limit = { .tv_usec = 50'000 };
-	(void)setsockopt(l->fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
-	puts("ready");
-	fflush(stdout);
-	uint64_t end = now_ns(CLOCK_MONOTONIC) + (uint64_t)(seconds * 1e9), n_got = 0;
-	while (now_ns(CLOCK_MONOTONIC) < end) {
+	uint64_t n_got = 0;
+	for (int tries = 0; tries < 256; tries++) {
 		_Alignas(8) uint8_t control[64];
 		struct iovec iov = { buf, sizeof(buf) };
 		struct msghdr m = { .msg_iov = &iov,
 			.msg_iovlen = 1,
 			.msg_control = control,
 			.msg_controllen = sizeof(control) };
-		ssize_t n = recvmsg(l->fd, &m, 0);
+		ssize_t n = recvmsg(fd, &m, MSG_DONTWAIT);
+		if (n < 0)
+			break;
 		if (n <= 32 || buf[0] != 4)
 			continue;
 		int segment = (int)n;
@@ -391,7 +413,73 @@ static void sink(struct load *l, double seconds)
 				memcpy(&segment, CMSG_DATA(c), sizeof(segment));
 		n_got += (uint64_t)((n + segment - 1) / segment);
 	}
+	return n_got;
+}
+
+/* Looks now and then: who waits has to be woken by the engine, for each packet if it is quick enough. */
+static void sink(const struct load *l, double seconds)
+{
+	puts("ready");
+	fflush(stdout);
+	uint64_t end = now_ns(CLOCK_MONOTONIC) + (uint64_t)(seconds * 1e9), n_got = 0;
+	while (now_ns(CLOCK_MONOTONIC) < end) {
+		for (uint32_t i = 0; i < l->n_fds; i++)
+			n_got += count_on(l->fds[i]);
+		pause_us(l->n_fds > 1 ? 5000 : 500);
+	}
 	printf("%llu\n", (unsigned long long)n_got);
+}
+
+/*
+ * Into a TUN as a network card would bring it to a router: no socket's way through the stack and no queue in front of the device, so
+ * that whoever reads it is what is measured. What finds the device's own queue full is lost and counts as sent.
+ */
+static void spread(char **args)
+{
+	static uint8_t packets[TRAIN][PACKET_MAX];
+	struct mmsghdr m[TRAIN];
+	struct iovec iov[TRAIN];
+	struct sockaddr_ll to = { .sll_family = AF_PACKET,
+		.sll_protocol = htons(ETH_P_IP),
+		.sll_ifindex = (int)if_nametoindex(args[0]) };
+	struct in_addr from;
+	double seconds = strtod(args[2], NULL), pps = strtod(args[4], NULL);
+	size_t size = strtoul(args[3], NULL, 10);
+	uint32_t n_flows = (uint32_t)strtoul(args[5], NULL, 10),
+		 n_peers = (uint32_t)strtoul(args[6], NULL, 10);
+	int one = 1, fd = socket(AF_PACKET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	if (to.sll_ifindex == 0 || inet_pton(AF_INET, args[1], &from) != 1 || n_flows == 0 ||
+		n_peers == 0 || size + 28 > PACKET_MAX)
+		die("bad device, address, size, flows or peers");
+	if (fd < 0 || setsockopt(fd, SOL_PACKET, PACKET_QDISC_BYPASS, &one, sizeof(one)) != 0)
+		die("no packet socket");
+	memset(m, 0, sizeof(m));
+	uint64_t start = now_ns(CLOCK_MONOTONIC), end = start + (uint64_t)(seconds * 1e9), n = 0;
+	for (uint64_t t = start; t < end; t = now_ns(CLOCK_MONOTONIC)) {
+		if ((double)n > (double)(t - start) * pps / 1e9) {
+			pause_us(20);
+			continue;
+		}
+		for (uint32_t k = 0; k < TRAIN; k++) {
+			uint8_t peer[4];
+			fz_be32_store(peer, 0x0a400000u + (uint32_t)((n + k) % n_peers));
+			iov[k] = (struct iovec){ packets[k],
+				write_inner(packets[k], ntohl(from.s_addr), peer,
+					(uint16_t)((n + k) % n_flows), size, (uint16_t)(n + k)) };
+			m[k].msg_hdr = (struct msghdr){ .msg_name = &to,
+				.msg_namelen = sizeof(to),
+				.msg_iov = &iov[k],
+				.msg_iovlen = 1 };
+		}
+		for (uint32_t k = 0; k < TRAIN;) {
+			int r = sendmmsg(fd, m + k, TRAIN - k, 0);
+			if (r < 0 && errno != ENOBUFS)
+				die("cannot send into the device");
+			k += r > 0 ? (uint32_t)r : 1; /* the one that was refused is lost */
+		}
+		n += TRAIN;
+	}
+	printf("%llu\n", (unsigned long long)n);
 }
 
 /* ---- handshakes as the load ---- */
@@ -418,7 +506,7 @@ static void handshakes(struct load *l, double seconds)
 			heard_at = t;
 		}
 		if (n_sent < l->n_peers && n_sent - n_answers - n_lost < WINDOW)
-			send_one(l, &msgs[n_sent++], sizeof(msgs[0]));
+			send_one(l, n_sent, &msgs[n_sent], sizeof(msgs[0])), n_sent++;
 		else
 			pause_us(20);
 	}
@@ -446,7 +534,7 @@ static void send_from(const struct load *l, uint32_t from, const void *msg, size
 	c->cmsg_type = IP_PKTINFO;
 	c->cmsg_len = CMSG_LEN(sizeof(info));
 	memcpy(CMSG_DATA(c), &info, sizeof(info));
-	if (sendmsg(l->fd, &m, 0) < 0 && errno != EAGAIN && errno != ENOBUFS)
+	if (sendmsg(l->fds[0], &m, 0) < 0 && errno != EAGAIN && errno != ENOBUFS)
 		die("cannot send from there");
 }
 
@@ -486,7 +574,12 @@ static void run(struct load *l, const char *verb, int argc, char **argv)
 {
 	uint8_t key[33];
 	struct fz_aead *aead = NULL;
-	connect_to(l, argv[2], argv[3]);
+	bool is_sink = strcmp(verb, "sink") == 0 && argc == 9;
+	l->n_fds = is_sink ? (uint32_t)strtoul(argv[8], NULL, 10) : 1;
+	if (l->n_fds == 0 || l->n_fds > SOCKETS_MAX)
+		die("bad number of sockets");
+	for (uint32_t i = 0; i < l->n_fds; i++)
+		l->fds[i] = connect_to(argv[2], argv[3]);
 	read_key(argv[4], key);
 	memcpy(l->target, key, sizeof(l->target));
 	if (strcmp(verb, "flood") == 0 && argc == 9) {
@@ -502,7 +595,7 @@ static void run(struct load *l, const char *verb, int argc, char **argv)
 	} else if (strcmp(verb, "data") == 0 && argc == 12) {
 		bring_up(l, aead);
 		data(l, aead, argv + 7);
-	} else if (strcmp(verb, "sink") == 0 && argc == 8) {
+	} else if (is_sink) {
 		bring_up(l, aead);
 		sink(l, strtod(argv[7], NULL));
 	} else {
@@ -514,9 +607,13 @@ static void run(struct load *l, const char *verb, int argc, char **argv)
 
 int main(int argc, char **argv)
 {
-	struct load l = { .fd = -1 };
+	static struct load l;
 	if (argc == 4 && strcmp(argv[1], "peers") == 0) {
 		print_peers(strtoull(argv[2], NULL, 10), (uint32_t)strtoul(argv[3], NULL, 10));
+		return 0;
+	}
+	if (argc == 9 && strcmp(argv[1], "spread") == 0) {
+		spread(argv + 2);
 		return 0;
 	}
 	if (argc < 7) {
