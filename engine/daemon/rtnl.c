@@ -12,7 +12,6 @@
 #include <string.h>
 
 #include "base/alloc.h"
-#include "io/tun.h"
 
 #define BUFFER_LEN 16384
 
@@ -155,17 +154,6 @@ static int no_address_generation(struct fz_rtnl *n, uint32_t ifindex)
 	return talk(n, h, NULL, NULL);
 }
 
-/* Super-packets of more would be cut into a full train and a short one. */
-static int limit_segments(struct fz_rtnl *n, uint32_t ifindex, uint32_t segments)
-{
-	struct nlmsghdr *h = request(n, RTM_NEWLINK, NLM_F_ACK);
-	struct ifinfomsg *m = mnl_nlmsg_put_extra_header(h, sizeof(*m));
-	m->ifi_family = AF_UNSPEC;
-	m->ifi_index = (int)ifindex;
-	mnl_attr_put_u32(h, IFLA_GSO_MAX_SEGS, segments);
-	return talk(n, h, NULL, NULL);
-}
-
 int fz_rtnl_link_up(struct fz_rtnl *n, uint32_t ifindex, uint32_t mtu, uint32_t txqueuelen)
 {
 	int r = no_address_generation(n, ifindex);
@@ -180,11 +168,7 @@ int fz_rtnl_link_up(struct fz_rtnl *n, uint32_t ifindex, uint32_t mtu, uint32_t 
 	m->ifi_change = IFF_UP;
 	mnl_attr_put_u32(h, IFLA_MTU, mtu);
 	mnl_attr_put_u32(h, IFLA_TXQLEN, txqueuelen);
-	r = talk(n, h, NULL, NULL);
-	/* Only quicker: kernels before 4.16 refuse it. */
-	if (r == 0)
-		(void)!limit_segments(n, ifindex, fz_tun_segments(mtu));
-	return r;
+	return talk(n, h, NULL, NULL);
 }
 
 /* ---- dumps ---- */

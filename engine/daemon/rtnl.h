@@ -42,10 +42,7 @@ int fz_rtnl_route(struct fz_rtnl *n, enum fz_rtnl_op op, const struct fz_route *
 	FZ_NONNULL(1, 3) FZ_MUST_CHECK;
 int fz_rtnl_rule(struct fz_rtnl *n, enum fz_rtnl_op op, const struct fz_rule *r)
 	FZ_NONNULL(1, 3) FZ_MUST_CHECK;
-/*
- * Sets MTU and transmit queue length, IPv6 address generation off, and takes the link up. Super-packets then have as many segments as a train
- * (fz_tun_segments), where the kernel permits that.
- */
+/* Sets MTU and transmit queue length, IPv6 address generation off, and takes the link up. */
 int fz_rtnl_link_up(struct fz_rtnl *n, uint32_t ifindex, uint32_t mtu, uint32_t txqueuelen)
 	FZ_NONNULL(1) FZ_MUST_CHECK;
 

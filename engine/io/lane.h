@@ -18,17 +18,6 @@
 #define FZ_LANE_JOBS    64 /* packets sealed at once, while they are still in the cache */
 #define FZ_LANE_NO_SEND UINT32_MAX
 
-/* What is put around a packet. */
-#define FZ_LANE_HEADER_LEN     16
-#define FZ_LANE_OVERHEAD       (FZ_LANE_HEADER_LEN + FZ_AEAD_TAG_LEN)
-/* Outgoing trains end before they have more. */
-#define FZ_LANE_TRAIN_SEGMENTS 64
-/*
- * With the headers of UDP, IPv6, Ethernet and a VLAN it stays below a device's usual gso_max_size of 65,536, that length included: the kernel
- * cuts what reaches it, before it is sent.
- */
-#define FZ_LANE_TRAIN_BYTES    (65'535 - 8 - 40 - 18)
-
 /* What lanes of one plane share. */
 struct fz_lane_shared {
 	pthread_mutex_t lock; /* guards device */

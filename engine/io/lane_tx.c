@@ -9,6 +9,15 @@
 #include "offload/split.h"
 #include "offload/vnet.h"
 
+#define HEADER_LEN     16
+#define OVERHEAD       (HEADER_LEN + FZ_AEAD_TAG_LEN)
+#define TRAIN_SEGMENTS 64
+/*
+ * With the headers of UDP, IPv6, Ethernet and a VLAN it stays below a device's usual gso_max_size of 65,536, that length included: the kernel
+ * cuts what reaches it, before it is sent.
+ */
+#define TRAIN_BYTES    (65'535 - 8 - 40 - 18)
+
 /* The train being built. */
 struct train {
 	uint32_t send; /* index; FZ_LANE_NO_SEND */
@@ -31,8 +40,8 @@ static bool may_follow(
 	if (t->send == FZ_LANE_NO_SEND || t->is_closed)
 		return false;
 	const struct fz_io_send *s = &l->turn.sends[t->send];
-	return s->tos == c->tos && len <= t->segment && t->n < FZ_LANE_TRAIN_SEGMENTS &&
-	       t->len + len <= FZ_LANE_TRAIN_BYTES && fz_addr_equal(&s->to.remote, &c->to.remote) &&
+	return s->tos == c->tos && len <= t->segment && t->n < TRAIN_SEGMENTS &&
+	       t->len + len <= TRAIN_BYTES && fz_addr_equal(&s->to.remote, &c->to.remote) &&
 	       fz_ip_equal(&s->to.local, &c->to.local) && s->to.ifindex == c->to.ifindex;
 }
 
@@ -55,7 +64,7 @@ static void begin_train(
 static void add_packet(struct fz_lane *l, struct train *t, const struct wg_tx_claim *c,
 	const struct fz_split *split, uint32_t i, uint32_t padding)
 {
-	uint32_t plain = fz_split_len(split, i), message = plain + padding + FZ_LANE_OVERHEAD;
+	uint32_t plain = fz_split_len(split, i), message = plain + padding + OVERHEAD;
 	uint32_t head = fz_lane_channel_header_len(&c->to), len = head + message;
 	if (!may_follow(l, t, c, len))
 		begin_train(l, t, c, len);
@@ -64,15 +73,15 @@ static void add_packet(struct fz_lane *l, struct train *t, const struct wg_tx_cl
 	if (head > 0)
 		fz_lane_write_channel_header(&c->to, message, s->data.p + t->len);
 	wg_tx_header(c, i, at);
-	fz_split_write(split, i, at + FZ_LANE_HEADER_LEN);
-	memset(at + FZ_LANE_HEADER_LEN + plain, 0, padding);
+	fz_split_write(split, i, at + HEADER_LEN);
+	memset(at + HEADER_LEN + plain, 0, padding);
 	if (l->n_jobs == FZ_LANE_JOBS)
 		seal(l);
 	l->jobs[l->n_jobs++] = (struct fz_aead_job){ .key = c->key,
 		.counter = c->counter + i,
-		.src = at + FZ_LANE_HEADER_LEN,
-		.dst = at + FZ_LANE_HEADER_LEN,
-		.tag = at + FZ_LANE_HEADER_LEN + plain + padding,
+		.src = at + HEADER_LEN,
+		.dst = at + HEADER_LEN,
+		.tag = at + HEADER_LEN + plain + padding,
 		.len = plain + padding };
 	t->len += len;
 	t->n++;
@@ -86,7 +95,7 @@ static void carry(struct fz_lane *l, struct train *t, const struct fz_split *spl
 	for (uint32_t i = 0; i < split->n; i++) {
 		bool is_last = i + 1 == split->n;
 		add_packet(l, t, &c->claim, split, i, padding[is_last]);
-		c->bytes += fz_split_len(split, i) + padding[is_last] + FZ_LANE_OVERHEAD;
+		c->bytes += fz_split_len(split, i) + padding[is_last] + OVERHEAD;
 	}
 	c->send = t->send;
 	l->counters.tx_packets += split->n;

@@ -12,7 +12,6 @@
 
 #include "base/fd.h"
 #include "base/log.h"
-#include "io/lane.h"
 #include "io/release.h"
 #include "offload/vnet.h"
 
@@ -178,14 +177,6 @@ int fz_tun_set_queue_len(const struct fz_tun *t, uint32_t packets)
 {
 	struct ifreq ifr = { .ifr_qlen = (int)packets };
 	return interface_ioctl(t, SIOCSIFTXQLEN, &ifr);
-}
-
-uint32_t fz_tun_segments(uint32_t mtu)
-{
-	if (mtu > FZ_LANE_TRAIN_BYTES - FZ_LANE_OVERHEAD)
-		return 1;
-	uint32_t n = FZ_LANE_TRAIN_BYTES / (mtu + FZ_LANE_OVERHEAD);
-	return n < FZ_LANE_TRAIN_SEGMENTS ? n : FZ_LANE_TRAIN_SEGMENTS;
 }
 
 int fz_tun_is_up(const struct fz_tun *t, bool *ret_is_up)

@@ -30,11 +30,6 @@ int fz_tun_set_mtu(const struct fz_tun *t, uint32_t mtu) FZ_NONNULL(1) FZ_MUST_C
  */
 #define FZ_TUN_QUEUE_LEN 2000
 int fz_tun_set_queue_len(const struct fz_tun *t, uint32_t packets) FZ_NONNULL(1) FZ_MUST_CHECK;
-/*
- * How many full packets one outgoing train holds. A device that announces as many (IFLA_GSO_MAX_SEGS) is given super-packets that are one train
- * each, not one and a rest.
- */
-uint32_t fz_tun_segments(uint32_t mtu);
 int fz_tun_is_up(const struct fz_tun *t, bool *ret_is_up) FZ_NONNULL(1, 2) FZ_MUST_CHECK;
 /* The current name (it may be renamed); -EBADFD once the device is gone. */
 int fz_tun_refresh(struct fz_tun *t) FZ_NONNULL(1) FZ_MUST_CHECK;

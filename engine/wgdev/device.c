@@ -164,8 +164,6 @@ static void apply_link(struct wgdev *w)
 	fz_plane_lock(w->plane);
 	wg_device_set_mtu(w->wg, s.mtu);
 	fz_plane_unlock(w->plane);
-	if (s.mtu > 0)
-		wgdev_link_limit_segments(w->link, fz_tun_segments(s.mtu));
 	if (s.is_up == w->link_is_up)
 		return;
 	w->link_is_up = s.is_up;

@@ -33,7 +33,6 @@ struct wgdev_link {
 	dev_t at_dev; /* namespace that `nsid` stands for */
 	ino_t at_ino;
 	int nsid;
-	uint32_t segments; /* last asked for; 0: none yet */
 	struct wgdev_link_state last;
 };
 
@@ -199,23 +198,4 @@ struct wgdev_link_state wgdev_link_read(struct wgdev_link *l)
 	if (r == 0)
 		l->last = s;
 	return l->last;
-}
-
-/*
- * Not elsewhere: there IFLA_TARGET_NETNSID is a question's way to say where the device is, but in RTM_NEWLINK it says where to move it. Only what
- * is new is asked for, so that neither an event of our own change nor a refusal leads to the next.
- */
-void wgdev_link_limit_segments(struct wgdev_link *l, uint32_t segments)
-{
-	if (l->nsid != HERE || segments == l->segments)
-		return;
-	l->segments = segments;
-	char buf[256];
-	struct nlmsghdr *h = mnl_nlmsg_put_header(buf);
-	h->nlmsg_type = RTM_NEWLINK;
-	struct ifinfomsg *info = mnl_nlmsg_put_extra_header(h, sizeof(*info));
-	info->ifi_family = AF_UNSPEC;
-	mnl_attr_put_strz(h, IFLA_IFNAME, l->tun.name);
-	mnl_attr_put_u32(h, IFLA_GSO_MAX_SEGS, segments);
-	(void)!wgdev_netlink_ask(&l->netlink, h, NULL, NULL);
 }

@@ -26,8 +26,3 @@ int wgdev_link_new(const struct fz_tun *tun, struct wgdev_link **ret_link)
 int wgdev_link_fd(const struct wgdev_link *l) FZ_NONNULL(1);
 /* Reads what is there and says how the link is now. */
 struct wgdev_link_state wgdev_link_read(struct wgdev_link *l) FZ_NONNULL(1);
-/*
- * Has super-packets of at most so many segments made for the device, if that is new. It may fail (old kernels, no permission): then they are
- * longer. In another namespace the device keeps what it had.
- */
-void wgdev_link_limit_segments(struct wgdev_link *l, uint32_t segments) FZ_NONNULL(1);

@@ -16,7 +16,6 @@
 
 #include "base/fd.h"
 #include "daemon/host.h"
-#include "segments.h"
 #include "support/test.h"
 
 static char dir[64], journal[96];
@@ -48,19 +47,6 @@ static void clean_up(int tun)
 	close(tun);
 	unlink(journal);
 	rmdir(dir);
-}
-
-TEST(host, a_link_announces_segments_for_its_mtu)
-{
-	int tun;
-	uint32_t index = arrange(&tun);
-	CHECK_UINT(segments_of("tun-test"), 49);
-	struct fz_rtnl *n;
-	CHECK_INT(fz_rtnl_new(&n), 0);
-	CHECK_INT(fz_rtnl_link_up(n, index, 8920, 1000), 0);
-	CHECK_UINT(segments_of("tun-test"), 7);
-	fz_rtnl_free(n);
-	clean_up(tun);
 }
 
 static struct fz_prefix prefix(const char *text)

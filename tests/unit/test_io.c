@@ -553,23 +553,6 @@ TEST(tun, an_inherited_device_is_taken_as_it_is)
 	close(a.fd);
 }
 
-TEST(tun, a_super_packet_is_as_many_segments_as_one_train)
-{
-	CHECK_UINT(fz_tun_segments(1420), 45);
-	CHECK_UINT(fz_tun_segments(1280), 49);
-	CHECK_UINT(fz_tun_segments(8920), 7);
-	CHECK_UINT(fz_tun_segments(0), 64);
-	CHECK_UINT(fz_tun_segments(576), 64);
-	CHECK_UINT(fz_tun_segments(65'535), 1);
-	CHECK_UINT(fz_tun_segments(UINT32_MAX - 31), 1);
-	for (uint32_t mtu = 1; mtu <= 65'535; mtu++) {
-		uint32_t n = fz_tun_segments(mtu);
-		CHECK(n >= 1 && n <= 64);
-		CHECK(n == 1 || n * (mtu + 32) <= 65'469);
-		CHECK(n == 64 || (n + 1) * (mtu + 32) > 65'469);
-	}
-}
-
 static void ethtool(const char *link, void *request)
 {
 	FZ_CLEANUP(fz_closep) int s = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
