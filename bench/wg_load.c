@@ -505,10 +505,12 @@ static void handshakes(struct load *l, double seconds)
 			n_lost = n_sent - n_answers;
 			heard_at = t;
 		}
-		if (n_sent < l->n_peers && n_sent - n_answers - n_lost < WINDOW)
-			send_one(l, n_sent, &msgs[n_sent], sizeof(msgs[0])), n_sent++;
-		else
+		if (n_sent == l->n_peers || n_sent - n_answers - n_lost >= WINDOW) {
 			pause_us(20);
+			continue;
+		}
+		send_one(l, n_sent, &msgs[n_sent], sizeof(msgs[0]));
+		n_sent++;
 	}
 	printf("%.0f\n", n_answers / ((double)(t - start) / 1e9));
 	free(msgs);

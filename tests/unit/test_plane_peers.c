@@ -86,7 +86,7 @@ static void *relay(void *user)
 		if (pfds[1].revents)
 			return NULL;
 		uint8_t msg[2048];
-		struct sockaddr_in from;
+		struct sockaddr_in from = { 0 };
 		socklen_t len = sizeof(from);
 		ssize_t n = recvfrom(b->relay, msg, sizeof(msg), 0, (struct sockaddr *)&from, &len);
 		CHECK(n > 0);
