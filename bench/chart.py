@@ -7,6 +7,7 @@ import math
 import statistics
 
 import figures
+import goals
 
 WIDTH, LABELS, MARGIN = 920, 118, 24
 BAR, GAP = 13, 3
@@ -110,7 +111,7 @@ def curve(canvas, results):
     """Ours against the number of peers, traffic to all of them."""
     pieces, curves = results.get("ours", []), []
     counts = sorted({int(k.split("_")[1]) for k in figures.keys_of(pieces) if k.startswith("peers_") and k.endswith("_pps")})
-    for way, words in (("receive", "receive"), ("send", "send, all behind one address"), ("send_apart", "send, up to 1,000 addresses")):
+    for way, _, words in goals.CROWDS:
         points = [(n, figures.values(pieces, f"peers_{n}_{way}_pps")) for n in counts]
         if points := [(n, v) for n, v in points if v]:
             curves.append((words, points))

@@ -85,6 +85,12 @@ static void pause_us(long us)
 	nanosleep(&t, NULL);
 }
 
+/* Are `n` packets more than `pps` a second make in so many nanoseconds? */
+static bool is_ahead(uint64_t n, double pps, uint64_t ns)
+{
+	return (double)n > (double)ns * pps / 1e9;
+}
+
 /* splitmix64 of seed and number: keys for measuring, nothing else. */
 static void fill(uint64_t state, uint8_t *out, size_t n)
 {
@@ -379,7 +385,7 @@ static void data(struct load *l, struct fz_aead *aead, char **args)
 	fflush(stdout);
 	uint64_t start = now_ns(CLOCK_MONOTONIC), end = start + (uint64_t)(seconds * 1e9);
 	for (uint64_t t = start; t < end; t = now_ns(CLOCK_MONOTONIC)) {
-		if ((double)d.n_sent > (double)(t - start) * pps / 1e9) {
+		if (is_ahead(d.n_sent, pps, t - start)) {
 			pause_us(20);
 			continue;
 		}
@@ -456,7 +462,7 @@ static void spread(char **args)
 	memset(m, 0, sizeof(m));
 	uint64_t start = now_ns(CLOCK_MONOTONIC), end = start + (uint64_t)(seconds * 1e9), n = 0;
 	for (uint64_t t = start; t < end; t = now_ns(CLOCK_MONOTONIC)) {
-		if ((double)n > (double)(t - start) * pps / 1e9) {
+		if (is_ahead(n, pps, t - start)) {
 			pause_us(20);
 			continue;
 		}
@@ -561,7 +567,7 @@ static void flood(struct load *l, char **args)
 	fflush(stdout);
 	uint64_t start = now_ns(CLOCK_MONOTONIC), end = start + (uint64_t)(seconds * 1e9), n = 0;
 	for (uint64_t t = start; t < end; t = now_ns(CLOCK_MONOTONIC)) {
-		if ((double)n > (double)(t - start) * pps / 1e9) {
+		if (is_ahead(n, pps, t - start)) {
 			pause_us(100);
 			continue;
 		}

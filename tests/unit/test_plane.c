@@ -3,7 +3,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
-#include "plane_ends.h"
+#include "unit/plane_ends.h"
 
 #define N_FLOWS   4
 #define N_PACKETS 4000 /* each way */

@@ -3,7 +3,7 @@
 #include <pthread.h>
 #include <sys/eventfd.h>
 
-#include "plane_ends.h"
+#include "unit/plane_ends.h"
 
 /* ---- several senders: what comes of each in one turn is few, and is opened all at once ---- */
 
@@ -34,17 +34,24 @@ static void receive_one(struct star *s)
 	CHECK_MEM(buf, want, (size_t)n);
 }
 
+/* 10.0.0.NUMBER is `spoke`, and 10.0.0.0 the hub: each knows the other as what is given for it. */
+static void introduce_both(struct end *hub, struct end *spoke, const struct end *hub_as,
+	const struct end *spoke_as, int number)
+{
+	char prefix[] = "10.0.0.0/32";
+	prefix[7] = (char)('0' + number);
+	introduce(hub, spoke_as, prefix);
+	introduce(spoke, hub_as, "10.0.0.0/32");
+}
+
 TEST(plane_peers, packets_of_several_senders_arrive_in_order)
 {
 	struct star s = { 0 };
 	enter_netns();
 	make_end(&s.e[0], FZ_IO_AUTO, 1, NULL);
 	for (int i = 1; i <= N_SENDERS; i++) {
-		char prefix[] = "10.0.0.0/32";
-		prefix[7] = (char)('0' + i);
 		make_end(&s.e[i], FZ_IO_AUTO, 1, NULL);
-		introduce(&s.e[0], &s.e[i], prefix);
-		introduce(&s.e[i], &s.e[0], "10.0.0.0/32");
+		introduce_both(&s.e[0], &s.e[i], &s.e[0], &s.e[i], i);
 		send_from(&s, i);
 		receive_one(&s);
 	}
@@ -58,14 +65,15 @@ TEST(plane_peers, packets_of_several_senders_arrive_in_order)
 		free_end(&s.e[i]);
 }
 
-/* ---- several receivers behind one address, as behind one relay: their packets share trains ---- */
+/* ---- several receivers behind one address, as behind one relay, with channels or without: their packets share trains ---- */
 
 #define N_BEHIND 2
+#define CHANNEL  0x4000 /* of the hub's own; those of the others follow */
 
 struct behind {
 	struct end e[1 + N_BEHIND]; /* the first sends to the others */
 	int relay, stop;
-	uint16_t port;
+	uint32_t n_by_channel; /* the relay's */
 };
 
 static void send_to_port(int fd, const uint8_t *msg, size_t n, uint16_t port)
@@ -76,7 +84,22 @@ static void send_to_port(int fd, const uint8_t *msg, size_t n, uint16_t port)
 	CHECK_INT(sendto(fd, msg, n, 0, (struct sockaddr *)&to, sizeof(to)), n);
 }
 
-/* Hands what the first says to all others, of whom one understands it, and what they say to the first. */
+/* What is in a channel is for one of them; what is not is for whoever understands it. */
+static void hand_down(struct behind *b, const uint8_t *msg, size_t n)
+{
+	if (msg[0] != CHANNEL >> 8) {
+		for (int i = 1; i <= N_BEHIND; i++)
+			send_to_port(b->relay, msg, n, b->e[i].udp.port);
+		return;
+	}
+	int to = fz_be16_load(msg) - CHANNEL;
+	CHECK(to >= 1 && to <= N_BEHIND);
+	CHECK_UINT(fz_be16_load(msg + 2), n - 4);
+	b->n_by_channel++;
+	send_to_port(b->relay, msg + 4, n - 4, b->e[to].udp.port);
+}
+
+/* Hands what the first says to the others, and what they say to the first. */
 static void *relay(void *user)
 {
 	struct behind *b = user;
@@ -90,13 +113,30 @@ static void *relay(void *user)
 		socklen_t len = sizeof(from);
 		ssize_t n = recvfrom(b->relay, msg, sizeof(msg), 0, (struct sockaddr *)&from, &len);
 		CHECK(n > 0);
-		bool is_down = ntohs(from.sin_port) == b->e[0].udp.port;
-		for (int i = is_down ? 1 : 0; i <= (is_down ? N_BEHIND : 0); i++)
-			send_to_port(b->relay, msg, (size_t)n, b->e[i].udp.port);
+		if (ntohs(from.sin_port) == b->e[0].udp.port)
+			hand_down(b, msg, (size_t)n);
+		else
+			send_to_port(b->relay, msg, (size_t)n, b->e[0].udp.port);
 	}
 }
 
-static void make_behind(struct behind *b)
+static enum fz_plane_outbound claim_by_channel(void *user, struct fz_now now,
+	struct fz_bytes packet, uint32_t n, struct fz_span out, struct wg_tx_claim *ret_claim,
+	size_t *ret_len)
+{
+	struct behind *b = user;
+	(void)out;
+	(void)ret_len;
+	enum wg_drop r = wg_tx_claim(b->e[0].device, now, packet, n, ret_claim);
+	if (r == WG_DROP_STAGE)
+		return FZ_PLANE_STAGE;
+	if (r != WG_KEEP)
+		return FZ_PLANE_REFUSE;
+	ret_claim->to.channel = (uint16_t)(CHANNEL + packet.p[19]);
+	return FZ_PLANE_CARRY;
+}
+
+static void make_behind(struct behind *b, const struct fz_plane_hooks *hooks)
 {
 	struct sockaddr_in at = { .sin_family = AF_INET,
 		.sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
@@ -108,16 +148,13 @@ static void make_behind(struct behind *b)
 	CHECK_INT(setsockopt(b->relay, SOL_SOCKET, SO_RCVBUFFORCE, &room, sizeof(room)), 0);
 	b->stop = eventfd(0, EFD_CLOEXEC);
 	for (int i = 0; i <= N_BEHIND; i++)
-		make_end(&b->e[i], FZ_IO_AUTO, 1, NULL);
+		make_end(&b->e[i], FZ_IO_AUTO, 1, i == 0 ? hooks : NULL);
 	struct end hub = b->e[0];
 	hub.udp.port = ntohs(at.sin_port);
 	for (int i = 1; i <= N_BEHIND; i++) {
-		char prefix[] = "10.0.0.0/32";
-		prefix[7] = (char)('0' + i);
 		struct end far = b->e[i];
 		far.udp.port = hub.udp.port;
-		introduce(&b->e[0], &far, prefix);
-		introduce(&b->e[i], &hub, "10.0.0.0/32");
+		introduce_both(&b->e[0], &b->e[i], &hub, &far, i);
 	}
 }
 
@@ -143,12 +180,13 @@ static void pass(struct behind *b, uint32_t first, uint32_t n)
 	}
 }
 
-TEST(plane_peers, packets_to_several_behind_one_address_share_trains)
+static void share_trains(bool with_channels)
 {
 	struct behind b = { 0 };
+	struct fz_plane_hooks hooks = { .user = &b, .outbound = claim_by_channel };
 	pthread_t thread;
 	enter_netns();
-	make_behind(&b);
+	make_behind(&b, with_channels ? &hooks : NULL);
 	CHECK_INT(pthread_create(&thread, NULL, relay, &b), 0);
 	uint32_t number = 0;
 	for (; number < N_BEHIND; number++)
@@ -164,8 +202,19 @@ TEST(plane_peers, packets_to_several_behind_one_address_share_trains)
 	uint64_t one = 1;
 	CHECK_INT(write(b.stop, &one, sizeof(one)), sizeof(one));
 	CHECK_INT(pthread_join(thread, NULL), 0);
+	CHECK(with_channels == (b.n_by_channel > 0));
 	for (int i = 0; i <= N_BEHIND; i++)
 		free_end(&b.e[i]);
 	close(b.relay);
 	close(b.stop);
+}
+
+TEST(plane_peers, packets_to_several_behind_one_address_share_trains)
+{
+	share_trains(false);
+}
+
+TEST(plane_peers, packets_to_several_behind_one_relay_share_trains_each_in_its_channel)
+{
+	share_trains(true);
 }
