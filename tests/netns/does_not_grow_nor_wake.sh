@@ -30,6 +30,8 @@ check "b has not grown by a MiB by them" test "$(rss b)" -lt $((B + 1024))
 at a ip link set to-b down
 wgset a peer "${PUB[b]}" remove
 wgset b peer "${PUB[a]}" remove
+# The host's own search for routers is no wake-up of ours.
+for end in a b; do at $end sysctl -qw "net.ipv6.conf.$(dev $end).router_solicitations=0"; done
 sleep 2
 A=$(wakes a) B=$(wakes b)
 sleep 20
@@ -43,13 +45,16 @@ knows b a
 knows a b endpoint "$(endpoint4 b)" persistent-keepalive 10
 check "they speak anew" within 15 pings4 a b
 sleep 11 # what the pings owe each other
-A=$(wakes a) B=$(wakes b) heard=$(field b a 6)
+# A question wakes who answers it, and its lanes: none within the time that is counted.
+heard=$(field b a 6)
+sleep 1
+A=$(wakes a) B=$(wakes b)
 sleep 40
 A=$(($(wakes a) - A)) B=$(($(wakes b) - B)) heard=$((($(field b a 6) - heard) / 32))
 echo "     wake-ups in 40 s: $A and $B for $heard keepalives"
 check "four keepalives or so came" test "$heard" -ge 3 -a "$heard" -le 5
 check "a wakes twice for each at most" test "$A" -le $((2 * heard + 2))
-check "b, whose threads may tell each other, three times" test "$B" -le $((3 * heard + 2))
+check "b wakes twice for each at most" test "$B" -le $((2 * heard + 2))
 check "a ends in order" stop a
 check "b ends in order" stop b
 finish

@@ -41,7 +41,7 @@ run_one() { # SCRIPT
 		[[ $word != FAIL ]] || {
 			printf '      exit status %d\n' "$status"
 			# What failed and what the devices said of it, then the end.
-			grep -E 'FAIL|said last' -A 3 "$WORK/$name.log" | head -n 40 | sed 's/^/      | /'
+			grep -E 'FAIL|said last' -B 1 -A 3 "$WORK/$name.log" | head -n 40 | sed 's/^/      | /'
 			printf '      ...\n'
 			tail -n 20 "$WORK/$name.log" | sed 's/^/      | /'
 		}
