@@ -160,7 +160,7 @@ def parse():
         options.rounds, options.seconds, options.steps = 1, 1, min(options.steps, 1)
         options.pings, options.udp_seconds, options.peer_counts = 60, 0.3, (1, 1000)
         options.parts -= {"growth"}
-    options.udp_load, options.wg_load = (os.path.join(options.bin, n) for n in ("udp_load", "wg_load"))
+    options.udp_sink, options.wg_load = (os.path.join(options.bin, n) for n in ("udp_sink", "wg_load"))
     return options
 
 

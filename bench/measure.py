@@ -11,7 +11,9 @@ import time
 MTUS = (1280, 8920)
 WAYS = (("tcp_1", ()), ("tcp_1_reverse", ("-R",)), ("tcp_4", ("-P", "4")))
 SEED = "7"
-INNER = "10.0.0.2"
+OWN_INNER, INNER = "10.0.0.1", "10.0.0.2"
+PEERS = "10.64.0.0"  # the first of wg_load's
+PORT = "7001"  # of wg_load's packets
 SOURCES = "198.18.0.0/15"  # addresses for benchmarks, RFC 2544
 FLOWS = "512"  # more than come in one turn, so that nothing is merged: each packet is a write of its own
 INNER_HEADERS = 28  # IPv4 and UDP
@@ -155,30 +157,31 @@ def search(attempt, first, steps):
     return low, max(seen)
 
 
-def udp_once(lab, tool, size, pps, seconds):
-    """Packets received and sent per second, through both ends."""
-    with lab.background(1, tool, "sink", INNER, "7001", str(seconds + 0.3)) as sink:
-        sent = int(lab.on(0, tool, "source", INNER, "7001", str(seconds), str(size), str(int(pps))))
+def udp_once(lab, options, size, pps, seconds):
+    """Packets received and sent per second, through both ends; one flow, by the queue of the device, as what a router forwards comes."""
+    with lab.background(1, options.udp_sink, INNER, PORT, str(seconds + 0.3)) as sink:
+        sent = int(lab.on(0, options.wg_load, "spread", lab.names[0], "queued", OWN_INNER, INNER, str(seconds), str(size), str(int(pps)),
+                          "1", "1"))
     return int(sink.said or 0) / seconds, sent / seconds
 
 
 def udp(lab, options):
-    r, tool = {}, options.udp_load
+    r = {}
     for size in (64, 1350):
-        good, most = search(lambda pps, s=size: udp_once(lab, tool, s, pps, options.udp_seconds), 2e6, options.steps)
+        good, most = search(lambda pps, s=size: udp_once(lab, options, s, pps, options.udp_seconds), 2e6, options.steps)
         r[f"udp_{size}_pps"], r[f"udp_{size}_most_pps"] = good, most
     return r
 
 
 def per_packet(lab, options):
     """System calls and context switches per packet at a fixed small rate, both ends."""
-    tool, r = options.udp_load, {}
+    r = {}
     for name, size, pps in (("64", 64, 40_000), ("1350", 1350, 40_000)):
         pids = ",".join(str(p.pid) for p in lab.tunnel)
         before, cpu = lab.switches(), sum(lab.cpu_seconds())
         perf = subprocess.Popen(["perf", "stat", "-x", ",", "-e", "raw_syscalls:sys_enter", "-p", pids, "--", "sleep", "1"],
                                 stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
-        got, _ = udp_once(lab, tool, size, pps, 1.1)
+        got, _ = udp_once(lab, options, size, pps, 1.1)
         counted = perf.communicate()[1]
         n = max(1.0, got * 1.1)
         m = re.search(r"^(\d+),", counted, re.M)
@@ -214,7 +217,8 @@ def send_once(lab, options, key, n_peers, pps, seconds, flows=FLOWS, sockets=1):
     with lab.background(0, options.wg_load, "sink", "192.0.2.2", "51820", key, SEED, str(n_peers), str(seconds + 0.5), str(sockets)) as sink:
         time.sleep(0.05)  # the last sessions are confirmed
         cpu = sum(lab.cpu_seconds())
-        sent = int(lab.on(1, options.wg_load, "spread", lab.names[1], INNER, str(seconds), "64", str(int(pps)), flows, str(n_peers)))
+        sent = int(lab.on(1, options.wg_load, "spread", lab.names[1], "direct", INNER, PEERS, str(seconds), "64", str(int(pps)), flows,
+                          str(n_peers)))
     used = sum(lab.cpu_seconds()) - cpu
     got = int(sink.said or 0)
     return got / seconds, sent / seconds, used / max(1, got) * 1e6
@@ -248,20 +252,24 @@ def send_apart(lab, options, key, n_peers, pps, seconds):
 
 
 def many_peers(lab, contestant, options):
-    """Traffic to and from all of N peers, packet by packet in turn, against one peer."""
+    """Traffic to and from all of N peers, packet by packet in turn, against one peer.
+
+    An end of its own for each: what is sent unasked in answer to an earlier load, a keepalive to every peer for one, is none of the next's cost.
+    """
     r = {}
     for n in options.peer_counts:
-        key, took = lab.raise_end(contestant, run_peers(options, n))
-        try:
-            r[f"peers_{n}_configure_s"] = took
-            for name, once in (("receive", receive_once), ("send", send_once), ("send_apart", send_apart)):
-                if n == 1 and once is send_apart:
-                    continue
-                r[f"peers_{n}_{name}_pps"] = max(once(lab, options, key, n, pps, options.udp_seconds)[0] for pps in LADDER[options.quick:])
+        peers = run_peers(options, n)
+        for name, once in (("receive", receive_once), ("send", send_once), ("send_apart", send_apart)):
+            if n == 1 and once is send_apart:
+                continue
+            key, took = lab.raise_end(contestant, peers)
+            try:
+                r[f"peers_{n}_configure_s"] = took
                 r[f"peers_{n}_{name}_us_per_packet"] = once(lab, options, key, n, 100_000, options.udp_seconds)[2]
-            r[f"peers_{n}_rss_mib"] = lab.peak_rss_mib()
-        finally:
-            lab.lower()
+                r[f"peers_{n}_{name}_pps"] = max(once(lab, options, key, n, pps, options.udp_seconds)[0] for pps in LADDER[options.quick:])
+                r[f"peers_{n}_rss_mib"] = max(lab.peak_rss_mib(), r.get(f"peers_{n}_rss_mib", 0.0))
+            finally:
+                lab.lower()
     return r
 
 

@@ -7,8 +7,8 @@
  *	wg_load data ADDRESS PORT KEY SEED N SECONDS SIZE PPS FLOWS INNER   sealed UDP packets to INNER; prints how many it sent
  *	wg_load sink ADDRESS PORT KEY SEED N SECONDS SOCKETS        counts data messages; prints "ready", then the count. The peers are
  *	                                                            behind so many ports, in turn
- *	wg_load spread DEVICE FROM SECONDS SIZE PPS FLOWS N         UDP packets straight into a TUN, from FROM to N peers in turn; prints
- *	                                                            how many
+ *	wg_load spread DEVICE WAY FROM TO SECONDS SIZE PPS FLOWS N  UDP packets into a TUN, to N addresses from TO on in turn, by its
+ *	                                                            queue or straight (WAY: queued, direct); prints how many
  *	wg_load handshakes ADDRESS PORT KEY SEED N SECONDS          initiations as fast as they are answered; prints answers
  *	wg_load flood ADDRESS PORT KEY SECONDS PPS FROM N           initiations with a right mac1 and nothing else right, from N
  *	                                                            addresses in turn, which have to be this host's
@@ -437,8 +437,8 @@ static void sink(const struct load *l, double seconds)
 }
 
 /*
- * Into a TUN as a network card would bring it to a router: no socket's way through the stack and no queue in front of the device, so
- * that whoever reads it is what is measured. What finds the device's own queue full is lost and counts as sent.
+ * Into a TUN without a UDP socket's way through the stack, which costs more than the tunnel that is to be measured. What finds a queue
+ * full is lost and counts as sent.
  */
 static void spread(char **args)
 {
@@ -448,16 +448,19 @@ static void spread(char **args)
 	struct sockaddr_ll to = { .sll_family = AF_PACKET,
 		.sll_protocol = htons(ETH_P_IP),
 		.sll_ifindex = (int)if_nametoindex(args[0]) };
-	struct in_addr from;
-	double seconds = strtod(args[2], NULL), pps = strtod(args[4], NULL);
-	size_t size = strtoul(args[3], NULL, 10);
-	uint32_t n_flows = (uint32_t)strtoul(args[5], NULL, 10),
-		 n_peers = (uint32_t)strtoul(args[6], NULL, 10);
-	int one = 1, fd = socket(AF_PACKET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	if (to.sll_ifindex == 0 || inet_pton(AF_INET, args[1], &from) != 1 || n_flows == 0 ||
-		n_peers == 0 || size + 28 > PACKET_MAX)
+	struct in_addr from, first;
+	double seconds = strtod(args[4], NULL), pps = strtod(args[6], NULL);
+	size_t size = strtoul(args[5], NULL, 10);
+	uint32_t n_flows = (uint32_t)strtoul(args[7], NULL, 10),
+		 n_peers = (uint32_t)strtoul(args[8], NULL, 10);
+	int is_direct = strcmp(args[1], "direct") == 0,
+	    fd = socket(AF_PACKET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	if (to.sll_ifindex == 0 || inet_pton(AF_INET, args[2], &from) != 1 ||
+		inet_pton(AF_INET, args[3], &first) != 1 || n_flows == 0 || n_peers == 0 ||
+		size + 28 > PACKET_MAX)
 		die("bad device, address, size, flows or peers");
-	if (fd < 0 || setsockopt(fd, SOL_PACKET, PACKET_QDISC_BYPASS, &one, sizeof(one)) != 0)
+	if (fd < 0 ||
+		setsockopt(fd, SOL_PACKET, PACKET_QDISC_BYPASS, &is_direct, sizeof(is_direct)) != 0)
 		die("no packet socket");
 	memset(m, 0, sizeof(m));
 	uint64_t start = now_ns(CLOCK_MONOTONIC), end = start + (uint64_t)(seconds * 1e9), n = 0;
@@ -468,7 +471,7 @@ static void spread(char **args)
 		}
 		for (uint32_t k = 0; k < TRAIN; k++) {
 			uint8_t peer[4];
-			fz_be32_store(peer, 0x0a400000u + (uint32_t)((n + k) % n_peers));
+			fz_be32_store(peer, ntohl(first.s_addr) + (uint32_t)((n + k) % n_peers));
 			iov[k] = (struct iovec){ packets[k],
 				write_inner(packets[k], ntohl(from.s_addr), peer,
 					(uint16_t)((n + k) % n_flows), size, (uint16_t)(n + k)) };
@@ -620,7 +623,7 @@ int main(int argc, char **argv)
 		print_peers(strtoull(argv[2], NULL, 10), (uint32_t)strtoul(argv[3], NULL, 10));
 		return 0;
 	}
-	if (argc == 9 && strcmp(argv[1], "spread") == 0) {
+	if (argc == 11 && strcmp(argv[1], "spread") == 0) {
 		spread(argv + 2);
 		return 0;
 	}
