@@ -89,10 +89,25 @@ int fz_backend_choose(enum fz_io_kind kind, const struct fz_backend_ops **ret_op
 	return 0;
 }
 
-ssize_t fz_io_write_frame(int tun_fd, const struct fz_io_write *w)
+void fz_io_write_frame(int tun_fd, struct fz_io_write *w, struct fz_io_counters *counters)
 {
-	return w->n_iov == 1 ? write(tun_fd, w->iov->iov_base, w->iov->iov_len)
-			     : writev(tun_fd, w->iov, (int)w->n_iov);
+	ssize_t n = w->n_iov == 1 ? write(tun_fd, w->iov->iov_base, w->iov->iov_len)
+				  : writev(tun_fd, w->iov, (int)w->n_iov);
+	w->result = n < 0 ? -errno : (int)n;
+	counters->system_calls++;
+}
+
+void fz_io_send_one(const struct fz_udp *udp, struct fz_udp_message *m, struct fz_io_send *s,
+	struct fz_io_counters *counters)
+{
+	int fd = fz_udp_prepare_send(m, udp, &s->to, s->tos, s->data, s->segment);
+	if (fd < 0) {
+		s->result = -ENETUNREACH;
+		return;
+	}
+	ssize_t n = sendmsg(fd, &m->hdr, MSG_DONTWAIT | MSG_NOSIGNAL);
+	s->result = n < 0 ? -errno : (int)n;
+	counters->system_calls++;
 }
 
 bool fz_io_read_frames(int tun_fd, struct fz_io_turn *t, struct fz_io_counters *counters)

@@ -116,8 +116,11 @@ static inline uint32_t fz_io_share(bool both_are_ready)
 	return both_are_ready ? FZ_IO_DATAGRAMS / 2 : FZ_IO_DATAGRAMS;
 }
 
-/* One frame, by a plain system call. Like write(2). */
-ssize_t fz_io_write_frame(int tun_fd, const struct fz_io_write *w) FZ_NONNULL(2) FZ_MUST_CHECK;
+/* One piece each, by a plain system call; the result is in `w`, `s`. `m` is memory for the message. */
+void fz_io_write_frame(int tun_fd, struct fz_io_write *w, struct fz_io_counters *counters)
+	FZ_NONNULL(2, 3);
+void fz_io_send_one(const struct fz_udp *udp, struct fz_udp_message *m, struct fz_io_send *s,
+	struct fz_io_counters *counters) FZ_NONNULL(1, 2, 3, 4);
 /*
  * Reads frames with plain system calls behind those that are in `t` already, until one finds nothing or the turn has enough of
  * them. Returns false if the TUN is empty; t->fatal is set if the device is gone.

@@ -121,12 +121,8 @@ static void send_run(
 
 static void write_out(struct fz_backend *b, struct fz_io_turn *t)
 {
-	for (uint32_t i = 0; i < t->n_writes; i++) {
-		struct fz_io_write *w = &t->writes[i];
-		ssize_t n = fz_io_write_frame(b->params.tun_fd, w);
-		w->result = n < 0 ? -errno : (int)n;
-		b->counters.system_calls++;
-	}
+	for (uint32_t i = 0; i < t->n_writes; i++)
+		fz_io_write_frame(b->params.tun_fd, &t->writes[i], &b->counters);
 	for (uint32_t i = 0; i < t->n_sends;) {
 		int fd = prepare_send(b, t, i);
 		uint32_t end = i + 1;

@@ -18,6 +18,8 @@
 #define WINDOW        FZ_MILLISECONDS(20)
 #define SPLIT_PERCENT 90 /* of a processor, from which one lane has too much to do */
 #define JOIN_PERCENT  60 /* of a processor, below which two lanes together have too little */
+#define FEW_PACKETS                                                                                \
+	200 /* in a window: whatever they cost, it is no processor, and nobody's clock need be asked */
 #define MINOR_PERCENT 20 /* of all packets, from which the lesser direction is worth a lane */
 
 void fz_lane_wake(int fd)
@@ -79,13 +81,21 @@ void fz_lane_judge_load(struct fz_lane *l, fz_time now)
 		.until = fz_time_add(now, WINDOW),
 		.rx = l->counters.rx_packets,
 		.tx = l->counters.tx_packets };
+	bool is_split = l->number != 0;
+	uint64_t rx = next.rx - w->rx, tx = next.tx - w->tx;
+	if (rx + tx < FEW_PACKETS) {
+		next.from = (fz_time){ 0 };
+		*w = next;
+		if (is_split)
+			atomic_store_explicit(&s->tun_wanted, 0, memory_order_relaxed);
+		return;
+	}
 	uint64_t busy = 0, wall = fz_time_since(now, w->from).ns;
 	for (uint32_t i = 0; i < FZ_CREW_OWNERS; i++) {
 		next.busy_ns[i] = busy_ns(s, i);
 		busy += next.busy_ns[i] - w->busy_ns[i];
 	}
-	bool is_split = l->number != 0, is_first = w->from.ns == 0;
-	uint64_t rx = next.rx - w->rx, tx = next.tx - w->tx;
+	bool is_first = w->from.ns == 0;
 	*w = next;
 	if (is_first)
 		return;

@@ -4,6 +4,10 @@
  * alone costs a wake-up each. Of the TUN they are as many as the last turn needed, up to a few; what is there beyond them is read
  * plainly. Polls are armed when a turn found nothing.
  *
+ * While there is little to do (io/calm.h) turns are made of plain system calls and a ppoll: the ring's way through the kernel takes longer to
+ * come back into the caches after a pause, and its wake-ups do not say that whoever wakes is about to sleep, so that the kernel
+ * brings another processor out of its halt instead of going on where it is. Polls that the ring still has fire once meanwhile.
+ *
  * Kernels whose TUN does not know NOWAIT (before 6.4) would hand ring operations on it to worker threads: there the TUN is read and
  * written with plain system calls, and only polled by the ring.
  */
@@ -17,6 +21,7 @@
 #include "base/assert.h"
 #include "base/fd.h"
 #include "io/backend.h"
+#include "io/calm.h"
 #include "io/clock.h"
 #include "io/ring.h"
 
@@ -31,6 +36,8 @@ enum source { SOURCE_TUN, SOURCE_V4, SOURCE_V6, SOURCE_WAKE, SOURCE_COUNT };
 static_assert(
 	CQ_LEN >= SQ_LEN + 2 * SOURCE_COUNT, "a turn and the polls beside it never overflow it");
 
+#define NAP_NS 10'000 /* a wait that took no longer found what it waited for there already */
+
 enum op { OP_WRITE, OP_SEND, OP_RECEIVE, OP_READ, OP_POLL, OP_CANCEL };
 
 struct fz_backend {
@@ -41,6 +48,7 @@ struct fz_backend {
 	bool is_ready[SOURCE_COUNT], is_armed[SOURCE_COUNT];
 	uint32_t generation; /* of the sockets: polls of older ones are ignored */
 	uint32_t frames_wanted, datagrams_wanted; /* that the next enter asks for */
+	struct fz_calm calm;
 	uint32_t n_inflight; /* without polls */
 	struct fz_io_counters counters;
 	enum source receive_source[FZ_IO_DATAGRAMS];
@@ -119,9 +127,7 @@ static void queue_writes(struct fz_backend *b, struct fz_io_turn *t)
 	for (uint32_t i = 0; i < t->n_writes; i++) {
 		struct fz_io_write *w = &t->writes[i];
 		if (b->is_tun_plain) {
-			ssize_t n = fz_io_write_frame(b->params.tun_fd, w);
-			w->result = n < 0 ? -errno : (int)n;
-			b->counters.system_calls++;
+			fz_io_write_frame(b->params.tun_fd, w, &b->counters);
 			continue;
 		}
 		struct io_uring_sqe *sqe = io_uring_get_sqe(&b->ring);
@@ -329,10 +335,17 @@ static void arm_idle(struct fz_backend *b)
 		arm(b, SOURCE_WAKE, b->params.wake_fd);
 }
 
-static void wait_for_input(struct fz_backend *b, fz_time until, struct fz_io_turn *t)
+static bool was_asleep(fz_time since)
+{
+	return fz_time_since(fz_clock_boot(), since).ns > NAP_NS;
+}
+
+/* True if it slept. */
+static bool wait_by_ring(struct fz_backend *b, fz_time until, struct fz_io_turn *t)
 {
 	arm_idle(b);
-	uint64_t ns = fz_time_since(until, fz_clock_boot()).ns;
+	fz_time start = fz_clock_boot();
+	uint64_t ns = fz_time_since(until, start).ns;
 	bool is_forever = fz_time_is_never(until);
 	struct __kernel_timespec ts = { .tv_sec = (int64_t)(ns / 1'000'000'000),
 		.tv_nsec = (int64_t)(ns % 1'000'000'000) };
@@ -343,6 +356,14 @@ static void wait_for_input(struct fz_backend *b, fz_time until, struct fz_io_tur
 	if (r < 0 && r != -ETIME && r != -EINTR && r != -EAGAIN && r != -EBUSY)
 		t->fatal = r;
 	reap(b, t);
+	return was_asleep(start);
+}
+
+static void read_wake(struct fz_backend *b, struct fz_io_turn *t)
+{
+	uint64_t count;
+	t->is_woken = read(b->params.wake_fd, &count, sizeof(count)) > 0;
+	b->is_ready[SOURCE_WAKE] = false;
 }
 
 /* One enter for all that goes out and all reads that are worth it. */
@@ -361,11 +382,121 @@ static void exchange(struct fz_backend *b, struct fz_io_turn *t, bool with_input
 	collect_frames(b, t, n_reads);
 	if (with_input)
 		read_more(b, t);
-	if (with_input && b->is_ready[SOURCE_WAKE]) {
-		uint64_t count;
-		t->is_woken = read(b->params.wake_fd, &count, sizeof(count)) > 0;
-		b->is_ready[SOURCE_WAKE] = false;
+	if (with_input && b->is_ready[SOURCE_WAKE])
+		read_wake(b, t);
+}
+
+static bool has_input(const struct fz_io_turn *t)
+{
+	return t->n_datagrams + t->n_frames > 0 || t->is_woken;
+}
+
+/* True if it slept. */
+static bool ring_turn(
+	struct fz_backend *b, enum fz_io_mode mode, fz_time until, struct fz_io_turn *t)
+{
+	/* A source that keeps being ready must not hide the others: their polls ride along. */
+	if (mode == FZ_IO_POLL)
+		arm_idle(b);
+	exchange(b, t, mode != FZ_IO_FLUSH);
+	if (mode != FZ_IO_WAIT || has_input(t) || t->fatal)
+		return false;
+	bool has_slept = wait_by_ring(b, until, t);
+	if (t->fatal)
+		return has_slept;
+	/* Outputs are done: only read now. */
+	uint32_t n_sends = t->n_sends, n_writes = t->n_writes;
+	t->n_sends = t->n_writes = 0;
+	exchange(b, t, true);
+	t->n_sends = n_sends;
+	t->n_writes = n_writes;
+	return has_slept;
+}
+
+/* ---- calm ---- */
+
+/* What comes of one datagram or frame goes out before anybody looks for more: whether there is more, the next wait says. */
+static void read_datagram(struct fz_backend *b, int fd, enum source source, struct fz_io_turn *t)
+{
+	if (fd < 0 || !b->is_ready[source])
+		return;
+	struct fz_io_datagrams *to = &t->datagrams[t->n_datagrams];
+	fz_udp_prepare_receive(&b->in[0], to->buf);
+	ssize_t n = recvmsg(fd, &b->in[0].hdr, MSG_DONTWAIT);
+	b->counters.system_calls++;
+	b->is_ready[source] = false;
+	if (n < 0 || !fz_udp_read_control(&b->in[0], (size_t)n, &to->info))
+		return;
+	to->len = (size_t)n;
+	t->n_datagrams++;
+}
+
+static void read_frame(struct fz_backend *b, struct fz_io_turn *t)
+{
+	if (!b->is_ready[SOURCE_TUN])
+		return;
+	struct fz_io_frame *f = &t->frames[0];
+	ssize_t n = read(b->params.tun_fd, f->buf.p, f->buf.n);
+	b->counters.system_calls++;
+	b->is_ready[SOURCE_TUN] = false;
+	if (n >= 0) {
+		f->len = (size_t)n;
+		t->n_frames = 1;
+	} else if (errno != EAGAIN && errno != EINTR) {
+		t->fatal = -errno;
 	}
+}
+
+static void read_plainly(struct fz_backend *b, struct fz_io_turn *t)
+{
+	if (b->is_ready[SOURCE_WAKE])
+		read_wake(b, t);
+	read_datagram(b, b->udp.v4, SOURCE_V4, t);
+	read_datagram(b, b->udp.v6, SOURCE_V6, t);
+	read_frame(b, t);
+}
+
+/* True if it slept, as calm_turn. */
+static bool wait_by_ppoll(struct fz_backend *b, fz_time until, struct fz_io_turn *t)
+{
+	struct pollfd fds[SOURCE_COUNT] = {
+		[SOURCE_TUN] = { .fd = b->params.reads_tun ? b->params.tun_fd : -1 },
+		[SOURCE_V4] = { .fd = b->params.reads_udp ? b->udp.v4 : -1 },
+		[SOURCE_V6] = { .fd = b->params.reads_udp ? b->udp.v6 : -1 },
+		[SOURCE_WAKE] = { .fd = b->params.wake_fd },
+	};
+	for (int s = 0; s < SOURCE_COUNT; s++)
+		fds[s].events = POLLIN;
+	fz_time start = fz_clock_boot();
+	uint64_t ns = fz_time_since(until, start).ns;
+	struct timespec ts = { .tv_sec = (time_t)(ns / 1'000'000'000),
+		.tv_nsec = (long)(ns % 1'000'000'000) };
+	int n = ppoll(fds, SOURCE_COUNT, fz_time_is_never(until) ? NULL : &ts, NULL);
+	b->counters.system_calls++;
+	b->counters.waits++;
+	if (n < 0 && errno != EINTR && errno != EAGAIN)
+		t->fatal = -errno;
+	for (int s = 0; n > 0 && s < SOURCE_COUNT; s++)
+		b->is_ready[s] = b->is_ready[s] || fds[s].revents != 0;
+	return was_asleep(start);
+}
+
+static bool calm_turn(
+	struct fz_backend *b, enum fz_io_mode mode, fz_time until, struct fz_io_turn *t)
+{
+	for (uint32_t i = 0; i < t->n_writes; i++)
+		fz_io_write_frame(b->params.tun_fd, &t->writes[i], &b->counters);
+	for (uint32_t i = 0; i < t->n_sends; i++)
+		fz_io_send_one(&b->udp, &b->out[i], &t->sends[i], &b->counters);
+	if (mode == FZ_IO_FLUSH)
+		return false;
+	read_plainly(b, t);
+	if (mode != FZ_IO_WAIT || has_input(t) || t->fatal)
+		return false;
+	bool has_slept = wait_by_ppoll(b, until, t);
+	if (!t->fatal)
+		read_plainly(b, t);
+	return has_slept;
 }
 
 static void uring_turn(
@@ -374,21 +505,9 @@ static void uring_turn(
 	b->counters.turns++;
 	t->n_datagrams = t->n_frames = 0;
 	t->is_woken = false;
-	/* A source that keeps being ready must not hide the others: their polls ride along. */
-	if (mode == FZ_IO_POLL)
-		arm_idle(b);
-	exchange(b, t, mode != FZ_IO_FLUSH);
-	if (mode != FZ_IO_WAIT || t->n_datagrams + t->n_frames > 0 || t->is_woken || t->fatal)
-		return;
-	wait_for_input(b, until, t);
-	if (t->fatal)
-		return;
-	/* Outputs are done: only read now. */
-	uint32_t n_sends = t->n_sends, n_writes = t->n_writes;
-	t->n_sends = t->n_writes = 0;
-	exchange(b, t, true);
-	t->n_sends = n_sends;
-	t->n_writes = n_writes;
+	bool is_calm = fz_calm_is(&b->calm, t);
+	bool has_slept = is_calm ? calm_turn(b, mode, until, t) : ring_turn(b, mode, until, t);
+	fz_calm_note(&b->calm, t, has_slept);
 }
 
 /* Ends the poll of a source and waits until it is gone: it holds a reference on the descriptor. */

@@ -1,4 +1,5 @@
 fz_test(io SOURCES ${CMAKE_CURRENT_LIST_DIR}/test_io.c ${CMAKE_CURRENT_LIST_DIR}/test_frames.c DEPS fz::io seccomp uring LABELS netns)
+fz_test(calm SOURCES ${CMAKE_CURRENT_LIST_DIR}/test_calm.c DEPS fz::io LABELS netns)
 fz_test(plane SOURCES ${CMAKE_CURRENT_LIST_DIR}/test_plane.c DEPS fz::io LABELS "netns;matrix")
 if(TARGET test_plane)
   target_link_options(test_plane PRIVATE -Wl,--wrap=fz_backend_choose)

@@ -19,17 +19,7 @@
 #include "io/plane.h"
 #include "io/rng.h"
 #include "support/test.h"
-
-static inline void set_link(const char *name, int mtu)
-{
-	FZ_CLEANUP(fz_closep) int s = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	struct ifreq ifr = { .ifr_flags = IFF_UP };
-	snprintf(ifr.ifr_name, sizeof(ifr.ifr_name), "%s", name);
-	CHECK_INT(ioctl(s, SIOCSIFFLAGS, &ifr), 0);
-	ifr.ifr_mtu = mtu;
-	if (mtu > 0)
-		CHECK_INT(ioctl(s, SIOCSIFMTU, &ifr), 0);
-}
+#include "unit/links.h"
 
 static inline void enter_netns(void)
 {

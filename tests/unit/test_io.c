@@ -25,29 +25,7 @@
 #include "io/ring.h"
 #include "offload/vnet.h"
 #include "support/test.h"
-
-static void raise_link(const char *name)
-{
-	FZ_CLEANUP(fz_closep) int s = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	struct ifreq ifr = { .ifr_flags = IFF_UP };
-	snprintf(ifr.ifr_name, sizeof(ifr.ifr_name), "%s", name);
-	CHECK_INT(ioctl(s, SIOCSIFFLAGS, &ifr), 0);
-}
-
-static void enter_netns(void)
-{
-	if (geteuid() != 0 || unshare(CLONE_NEWNET) != 0)
-		TEST_SKIP("needs root for a network namespace");
-	raise_link("lo");
-}
-
-static struct wg_endpoint at_port(const char *text, uint16_t port)
-{
-	struct wg_endpoint e = { 0 };
-	CHECK_INT(fz_ip_parse(text, &e.remote.ip), 0);
-	e.remote.port = port;
-	return e;
-}
+#include "unit/io_ends.h"
 
 /* ---- sockets ---- */
 
@@ -103,58 +81,6 @@ TEST(udp, control_bytes_of_any_kind_are_read_within_their_bounds)
 }
 
 /* ---- backends ---- */
-
-struct ends {
-	const struct fz_backend_ops *ops;
-	struct fz_udp udp;
-	int wake;
-	struct fz_backend *b;
-	struct fz_io_turn *t;
-};
-
-static struct ends make_ends_with(const struct fz_backend_ops *ops, int tun_fd, unsigned ring_len)
-{
-	struct ends e = { .ops = ops, .wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK) };
-	struct fz_io_params params = { .tun_fd = tun_fd,
-		.wake_fd = e.wake,
-		.reads_udp = true,
-		.reads_tun = tun_fd >= 0,
-		.ring_len = ring_len };
-	CHECK_INT(fz_udp_open(0, 0, &e.udp), 0);
-	int r = ops->new (&params, &e.b);
-	if (r == -EPERM || r == -ENOSYS)
-		TEST_SKIP("io_uring is barred here");
-	CHECK_INT(r, 0);
-	ops->set_udp(e.b, &e.udp);
-	e.t = calloc(1, sizeof(*e.t));
-	for (size_t i = 0; i < FZ_IO_DATAGRAMS; i++)
-		e.t->datagrams[i].buf = fz_span_of(malloc(FZ_IO_SLAB_LEN), FZ_IO_SLAB_LEN);
-	for (size_t i = 0; i < FZ_IO_FRAMES; i++)
-		e.t->frames[i].buf = fz_span_of(malloc(FZ_IO_SLAB_LEN), FZ_IO_SLAB_LEN);
-	return e;
-}
-
-static struct ends make_ends(const struct fz_backend_ops *ops, int tun_fd)
-{
-	return make_ends_with(ops, tun_fd, 0);
-}
-
-static void free_ends(struct ends *e)
-{
-	e->ops->free(e->b);
-	for (size_t i = 0; i < FZ_IO_DATAGRAMS; i++)
-		free(e->t->datagrams[i].buf.p);
-	for (size_t i = 0; i < FZ_IO_FRAMES; i++)
-		free(e->t->frames[i].buf.p);
-	free(e->t);
-	fz_udp_close(&e->udp);
-	close(e->wake);
-}
-
-static fz_time soon(void)
-{
-	return fz_time_add(fz_clock_boot(), FZ_SECONDS(5));
-}
 
 /* A train sent to ourselves comes back whole, with its segment size, source and ECN. */
 static void carries_a_train(const struct fz_backend_ops *ops, const char *ip)
@@ -478,7 +404,7 @@ static void crosses_the_tun(const struct fz_backend_ops *ops)
 		TEST_SKIP("needs /dev/net/tun");
 	CHECK_INT(fz_tun_open("io-test", &tun), 0);
 	CHECK(tun.caps & FZ_COALESCE_VNET);
-	raise_link("io-test");
+	set_link("io-test", 0);
 	struct ends e = make_ends(ops, tun.fd);
 	/* An ICMPv4 echo to nobody: a packet the stack accepts and drops. */
 	static uint8_t frame[FZ_VNET_HDR_LEN + 28] = { [FZ_VNET_HDR_LEN] = 0x45,

@@ -560,23 +560,6 @@ TEST(plane, sends_what_its_poll_hook_has_behind_a_channel_header)
 
 /* ---- the device goes ---- */
 
-static void delete_link(uint32_t ifindex)
-{
-	FZ_CLEANUP(fz_closep) int s = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
-
-	struct {
-		struct nlmsghdr h;
-		struct ifinfomsg info;
-	} m = { .h = { .nlmsg_len = sizeof(m),
-			.nlmsg_type = RTM_DELLINK,
-			.nlmsg_flags = NLM_F_REQUEST | NLM_F_ACK },
-		.info = { .ifi_index = (int)ifindex } };
-
-	char answer[256];
-	CHECK_INT(send(s, &m, sizeof(m), 0), sizeof(m));
-	CHECK(recv(s, answer, sizeof(answer), 0) > 0);
-}
-
 static void says_when_the_device_is_gone(enum fz_io_kind io, unsigned threads)
 {
 	enter_netns();
