@@ -7,8 +7,8 @@
  *	wg_load data ADDRESS PORT KEY SEED N SECONDS SIZE PPS FLOWS INNER   sealed UDP packets to INNER; prints how many it sent
  *	wg_load sink ADDRESS PORT KEY SEED N SECONDS SOCKETS        counts data messages; prints "ready", then the count. The peers are
  *	                                                            behind so many ports, in turn
- *	wg_load spread DEVICE WAY FROM TO SECONDS SIZE PPS FLOWS N  UDP packets into a TUN, to N addresses from TO on in turn, by its
- *	                                                            queue or straight (WAY: queued, direct); prints how many
+ *	wg_load spread DEVICE WAY FROM TO SECONDS SIZE PPS FLOWS N  UDP packets into a TUN, to N addresses from TO on in turn; prints
+ *	                                                            how many. WAY: queued, as they are due, or direct, in bursts
  *	wg_load handshakes ADDRESS PORT KEY SEED N SECONDS          initiations as fast as they are answered; prints answers
  *	wg_load flood ADDRESS PORT KEY SECONDS PPS FROM N           initiations with a right mac1 and nothing else right, from N
  *	                                                            addresses in turn, which have to be this host's
@@ -469,7 +469,9 @@ static void spread(char **args)
 			pause_us(20);
 			continue;
 		}
-		for (uint32_t k = 0; k < TRAIN; k++) {
+		double due = (double)(t - start) * pps / 1e9 - (double)n;
+		uint32_t now = is_direct || due >= TRAIN ? TRAIN : (uint32_t)due + 1;
+		for (uint32_t k = 0; k < now; k++) {
 			uint8_t peer[4];
 			fz_be32_store(peer, ntohl(first.s_addr) + (uint32_t)((n + k) % n_peers));
 			iov[k] = (struct iovec){ packets[k],
@@ -480,13 +482,13 @@ static void spread(char **args)
 				.msg_iov = &iov[k],
 				.msg_iovlen = 1 };
 		}
-		for (uint32_t k = 0; k < TRAIN;) {
-			int r = sendmmsg(fd, m + k, TRAIN - k, 0);
+		for (uint32_t k = 0; k < now;) {
+			int r = sendmmsg(fd, m + k, now - k, 0);
 			if (r < 0 && errno != ENOBUFS)
 				die("cannot send into the device");
 			k += r > 0 ? (uint32_t)r : 1; /* the one that was refused is lost */
 		}
-		n += TRAIN;
+		n += now;
 	}
 	printf("%llu\n", (unsigned long long)n);
 }

@@ -65,8 +65,8 @@ struct fz_io_turn {
 
 enum fz_io_mode {
 	FZ_IO_FLUSH, /* outputs only, never waits */
-	FZ_IO_POLL, /* outputs, then inputs that are there */
-	FZ_IO_WAIT, /* the same, but waits for an input, a wake-up or `until` */
+	FZ_IO_POLL, /* outputs, then inputs that are known to be there; a turn that waits learns of others */
+	FZ_IO_WAIT, /* the same, and waits for an input, a wake-up or `until` if there was none */
 };
 
 struct fz_io_params {

@@ -19,7 +19,7 @@
 #define SPLIT_PERCENT 90 /* of a processor, from which one lane has too much to do */
 #define JOIN_PERCENT  60 /* of a processor, below which two lanes together have too little */
 #define FEW_PACKETS                                                                                \
-	200 /* in a window: whatever they cost, it is no processor, and nobody's clock need be asked */
+	20 /* in a window: no processor is worth a millisecond each, and no clock need be asked */
 #define MINOR_PERCENT 20 /* of all packets, from which the lesser direction is worth a lane */
 
 void fz_lane_wake(int fd)
@@ -81,13 +81,12 @@ void fz_lane_judge_load(struct fz_lane *l, fz_time now)
 		.until = fz_time_add(now, WINDOW),
 		.rx = l->counters.rx_packets,
 		.tx = l->counters.tx_packets };
+	/* While there are two lanes this one sees one direction only. */
 	bool is_split = l->number != 0;
 	uint64_t rx = next.rx - w->rx, tx = next.tx - w->tx;
-	if (rx + tx < FEW_PACKETS) {
-		next.from = (fz_time){ 0 };
+	if (!is_split && rx + tx < FEW_PACKETS) {
+		next.from = (fz_time){ 0 }; /* the next window has nothing to compare with */
 		*w = next;
-		if (is_split)
-			atomic_store_explicit(&s->tun_wanted, 0, memory_order_relaxed);
 		return;
 	}
 	uint64_t busy = 0, wall = fz_time_since(now, w->from).ns;

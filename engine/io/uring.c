@@ -36,7 +36,7 @@ enum source { SOURCE_TUN, SOURCE_V4, SOURCE_V6, SOURCE_WAKE, SOURCE_COUNT };
 static_assert(
 	CQ_LEN >= SQ_LEN + 2 * SOURCE_COUNT, "a turn and the polls beside it never overflow it");
 
-#define NAP_NS 10'000 /* a wait that took no longer found what it waited for there already */
+#define NAP_NS 20'000 /* a wait that took no longer found what it waited for there already */
 
 enum op { OP_WRITE, OP_SEND, OP_RECEIVE, OP_READ, OP_POLL, OP_CANCEL };
 
@@ -202,14 +202,20 @@ static uint32_t queue_reads(struct fz_backend *b, struct fz_io_turn *t)
 	return n;
 }
 
+/* A poll is named by its source and, since it may be of sockets that are gone, by their generation. */
+static uint64_t poll_tag(const struct fz_backend *b, enum source source)
+{
+	bool is_udp = source == SOURCE_V4 || source == SOURCE_V6;
+	return tag(OP_POLL, (is_udp ? b->generation & 0xffffff : 0) << 8 | source);
+}
+
 static void take_poll(struct fz_backend *b, uint32_t index, int result)
 {
-	uint32_t source = index & 0xff;
-	if (index >> 8 != (b->generation & 0xffffff) &&
-		(source == SOURCE_V4 || source == SOURCE_V6))
+	enum source source = index & 0xff;
+	if (tag(OP_POLL, index) != poll_tag(b, source))
 		return;
 	b->is_armed[source] = false;
-	if (result != -ECANCELED)
+	if (result != -ECANCELED && (source != SOURCE_TUN || b->params.reads_tun))
 		b->is_ready[source] = true;
 }
 
@@ -318,7 +324,7 @@ static void arm(struct fz_backend *b, enum source source, int fd)
 		return;
 	struct io_uring_sqe *sqe = take_sqe(b);
 	io_uring_prep_poll_add(sqe, (int)source, POLLIN);
-	finish_sqe(sqe, OP_POLL, (b->generation & 0xffffff) << 8 | source);
+	finish_sqe(sqe, OP_POLL, (uint32_t)poll_tag(b, source));
 	b->is_armed[source] = true;
 }
 
@@ -515,7 +521,7 @@ static void disarm(struct fz_backend *b, enum source source)
 {
 	if (!b->is_armed[source])
 		return;
-	uint64_t poll = tag(OP_POLL, (b->generation & 0xffffff) << 8 | source);
+	uint64_t poll = poll_tag(b, source);
 	struct io_uring_sqe *sqe = take_sqe(b);
 	io_uring_prep_poll_remove(sqe, poll);
 	finish_sqe(sqe, OP_CANCEL, 0);
@@ -525,6 +531,7 @@ static void disarm(struct fz_backend *b, enum source source)
 		struct __kernel_timespec ts = { .tv_nsec = 10'000'000 };
 		struct io_uring_cqe *cqe;
 		(void)io_uring_submit_and_wait_timeout(&b->ring, &cqe, 1, &ts, NULL);
+		b->counters.system_calls++;
 		unsigned head, n = 0;
 		io_uring_for_each_cqe(&b->ring, head, cqe)
 		{
