@@ -4,7 +4,6 @@
  * For benchmarks only; IPv4 or IPv6.
  */
 #include <arpa/inet.h>
-#include <errno.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>

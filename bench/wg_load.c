@@ -85,10 +85,15 @@ static void pause_us(long us)
 	nanosleep(&t, NULL);
 }
 
-/* Are `n` packets more than `pps` a second make in so many nanoseconds? */
+/* How many more than `n` packets `pps` a second make in so many nanoseconds; less than none if they are ahead of it. */
+static double due(uint64_t n, double pps, uint64_t ns)
+{
+	return (double)ns * pps / 1e9 - (double)n;
+}
+
 static bool is_ahead(uint64_t n, double pps, uint64_t ns)
 {
-	return (double)n > (double)ns * pps / 1e9;
+	return due(n, pps, ns) < 0;
 }
 
 /* splitmix64 of seed and number: keys for measuring, nothing else. */
@@ -455,10 +460,11 @@ static void spread(char **args)
 		 n_peers = (uint32_t)strtoul(args[8], NULL, 10);
 	int is_direct = strcmp(args[1], "direct") == 0,
 	    fd = socket(AF_PACKET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	if (to.sll_ifindex == 0 || inet_pton(AF_INET, args[2], &from) != 1 ||
+	if (to.sll_ifindex == 0 || (!is_direct && strcmp(args[1], "queued") != 0) ||
+		inet_pton(AF_INET, args[2], &from) != 1 ||
 		inet_pton(AF_INET, args[3], &first) != 1 || n_flows == 0 || n_peers == 0 ||
 		size + 28 > PACKET_MAX)
-		die("bad device, address, size, flows or peers");
+		die("bad device, way, address, size, flows or peers");
 	if (fd < 0 ||
 		setsockopt(fd, SOL_PACKET, PACKET_QDISC_BYPASS, &is_direct, sizeof(is_direct)) != 0)
 		die("no packet socket");
@@ -469,9 +475,9 @@ static void spread(char **args)
 			pause_us(20);
 			continue;
 		}
-		double due = (double)(t - start) * pps / 1e9 - (double)n;
-		uint32_t now = is_direct || due >= TRAIN ? TRAIN : (uint32_t)due + 1;
-		for (uint32_t k = 0; k < now; k++) {
+		double wanted = is_direct ? TRAIN : due(n, pps, t - start);
+		uint32_t n_now = wanted >= TRAIN ? TRAIN : (uint32_t)wanted + 1;
+		for (uint32_t k = 0; k < n_now; k++) {
 			uint8_t peer[4];
 			fz_be32_store(peer, ntohl(first.s_addr) + (uint32_t)((n + k) % n_peers));
 			iov[k] = (struct iovec){ packets[k],
@@ -482,13 +488,13 @@ static void spread(char **args)
 				.msg_iov = &iov[k],
 				.msg_iovlen = 1 };
 		}
-		for (uint32_t k = 0; k < now;) {
-			int r = sendmmsg(fd, m + k, now - k, 0);
+		for (uint32_t k = 0; k < n_now;) {
+			int r = sendmmsg(fd, m + k, n_now - k, 0);
 			if (r < 0 && errno != ENOBUFS)
 				die("cannot send into the device");
 			k += r > 0 ? (uint32_t)r : 1; /* the one that was refused is lost */
 		}
-		n += now;
+		n += n_now;
 	}
 	printf("%llu\n", (unsigned long long)n);
 }

@@ -110,23 +110,30 @@ void fz_io_send_one(const struct fz_udp *udp, struct fz_udp_message *m, struct f
 	counters->system_calls++;
 }
 
+bool fz_io_read_frame(int tun_fd, struct fz_io_turn *t, struct fz_io_counters *counters)
+{
+	struct fz_io_frame *f = &t->frames[t->n_frames];
+	ssize_t n = read(tun_fd, f->buf.p, f->buf.n);
+	counters->system_calls++;
+	if (n < 0) {
+		if (errno != EAGAIN && errno != EINTR)
+			t->fatal = -errno;
+		return false;
+	}
+	f->len = (size_t)n;
+	t->n_frames++;
+	return true;
+}
+
 bool fz_io_read_frames(int tun_fd, struct fz_io_turn *t, struct fz_io_counters *counters)
 {
 	size_t bytes = 0;
 	for (uint32_t i = 0; i < t->n_frames; i++)
 		bytes += t->frames[i].len;
 	while (t->n_frames < FZ_IO_FRAMES && bytes < FZ_IO_FRAME_BYTES) {
-		struct fz_io_frame *f = &t->frames[t->n_frames];
-		ssize_t n = read(tun_fd, f->buf.p, f->buf.n);
-		counters->system_calls++;
-		if (n < 0) {
-			if (errno != EAGAIN && errno != EINTR)
-				t->fatal = -errno;
+		if (!fz_io_read_frame(tun_fd, t, counters))
 			return false;
-		}
-		f->len = (size_t)n;
-		bytes += f->len;
-		t->n_frames++;
+		bytes += t->frames[t->n_frames - 1].len;
 	}
 	return true;
 }

@@ -121,6 +121,9 @@ void fz_io_write_frame(int tun_fd, struct fz_io_write *w, struct fz_io_counters 
 	FZ_NONNULL(2, 3);
 void fz_io_send_one(const struct fz_udp *udp, struct fz_udp_message *m, struct fz_io_send *s,
 	struct fz_io_counters *counters) FZ_NONNULL(1, 2, 3, 4);
+/* Reads one more frame into `t`, which has room for it. False if there is none; t->fatal is set if the device is gone. */
+bool fz_io_read_frame(int tun_fd, struct fz_io_turn *t, struct fz_io_counters *counters)
+	FZ_NONNULL(2, 3);
 /*
  * Reads frames with plain system calls behind those that are in `t` already, until one finds nothing or the turn has enough of
  * them. Returns false if the TUN is empty; t->fatal is set if the device is gone.

@@ -19,7 +19,7 @@
 #define SPLIT_PERCENT 90 /* of a processor, from which one lane has too much to do */
 #define JOIN_PERCENT  60 /* of a processor, below which two lanes together have too little */
 #define FEW_PACKETS                                                                                \
-	20 /* in a window: no processor is worth a millisecond each, and no clock need be asked */
+	20 /* in a window: no processor takes a millisecond for each, so that no clock need be asked */
 #define MINOR_PERCENT 20 /* of all packets, from which the lesser direction is worth a lane */
 
 void fz_lane_wake(int fd)

@@ -437,29 +437,15 @@ static void read_datagram(struct fz_backend *b, int fd, enum source source, stru
 	t->n_datagrams++;
 }
 
-static void read_frame(struct fz_backend *b, struct fz_io_turn *t)
-{
-	if (!b->is_ready[SOURCE_TUN])
-		return;
-	struct fz_io_frame *f = &t->frames[0];
-	ssize_t n = read(b->params.tun_fd, f->buf.p, f->buf.n);
-	b->counters.system_calls++;
-	b->is_ready[SOURCE_TUN] = false;
-	if (n >= 0) {
-		f->len = (size_t)n;
-		t->n_frames = 1;
-	} else if (errno != EAGAIN && errno != EINTR) {
-		t->fatal = -errno;
-	}
-}
-
 static void read_plainly(struct fz_backend *b, struct fz_io_turn *t)
 {
 	if (b->is_ready[SOURCE_WAKE])
 		read_wake(b, t);
 	read_datagram(b, b->udp.v4, SOURCE_V4, t);
 	read_datagram(b, b->udp.v6, SOURCE_V6, t);
-	read_frame(b, t);
+	if (b->is_ready[SOURCE_TUN])
+		(void)fz_io_read_frame(b->params.tun_fd, t, &b->counters);
+	b->is_ready[SOURCE_TUN] = false;
 }
 
 /* True if it slept, as calm_turn. */

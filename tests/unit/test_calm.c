@@ -1,11 +1,6 @@
 /* Turns while there is little to do (io/calm.h): when they begin and end, and that nothing is lost on the way there and back. */
-#include <linux/if_ether.h>
-#include <linux/if_packet.h>
-
-#include "base/endian.h"
 #include "io/calm.h"
 #include "io/plane.h"
-#include "offload/vnet.h"
 #include "unit/io_ends.h"
 
 /* ---- the judgement ---- */
@@ -113,7 +108,7 @@ static void nap(struct side *s)
 	turn_until(s, fz_time_add(fz_clock_boot(), FZ_NANOSECONDS(300'000)));
 }
 
-/* Single ones with sleep between them; then of three that wait a turn brings one: by the ring it would be two. */
+/* Single ones with sleep between them; then of two that wait a turn brings one: by the ring it would be both. */
 static void become_calm(struct side *s)
 {
 	for (int i = 0; i < FZ_CALM_TURNS + 4; i++) {
