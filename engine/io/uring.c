@@ -502,18 +502,28 @@ static void uring_turn(
 	fz_calm_note(&b->calm, t, has_slept);
 }
 
-/* Ends the poll of a source and waits until it is gone: it holds a reference on the descriptor. */
+static void queue_cancel(struct fz_backend *b, uint64_t poll)
+{
+	struct io_uring_sqe *sqe = take_sqe(b);
+	io_uring_prep_poll_remove(sqe, poll);
+	finish_sqe(sqe, OP_CANCEL, 0);
+}
+
+/*
+ * Ends the poll of a source and waits until it is gone: it holds a reference on the descriptor. One that was woken but has not yet looked
+ * what for cannot be ended (EALREADY), and stays if there was nothing any more, as after calm turns: it is ended again.
+ */
 static void disarm(struct fz_backend *b, enum source source)
 {
 	if (!b->is_armed[source])
 		return;
 	uint64_t poll = poll_tag(b, source);
-	struct io_uring_sqe *sqe = take_sqe(b);
-	io_uring_prep_poll_remove(sqe, poll);
-	finish_sqe(sqe, OP_CANCEL, 0);
-	bool is_gone = false;
+	bool is_gone = false, is_asked = false;
 	/* The poll completes, cancelled or because it fired just now; bounded, in case neither is seen. */
 	for (int tries = 0; !is_gone && tries < 100; tries++) {
+		if (!is_asked)
+			queue_cancel(b, poll);
+		is_asked = true;
 		struct __kernel_timespec ts = { .tv_nsec = 10'000'000 };
 		struct io_uring_cqe *cqe;
 		(void)io_uring_submit_and_wait_timeout(&b->ring, &cqe, 1, &ts, NULL);
@@ -524,6 +534,8 @@ static void disarm(struct fz_backend *b, enum source source)
 			is_gone = is_gone || cqe->user_data == poll;
 			if (cqe->user_data != poll && cqe->user_data >> 32 == OP_POLL)
 				take_poll(b, (uint32_t)cqe->user_data, cqe->res);
+			if (cqe->user_data >> 32 == OP_CANCEL && cqe->res == -EALREADY)
+				is_asked = false;
 			n++;
 		}
 		io_uring_cq_advance(&b->ring, n);

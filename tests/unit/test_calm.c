@@ -192,6 +192,25 @@ TEST(calm, hears_both_families_the_host_and_the_wake_up)
 	free_side(&s);
 }
 
+/* A poll that the ring still has was woken by what was then read plainly: it stays, and is ended all the same, not waited for. */
+TEST(calm, stops_reading_the_tun_at_once)
+{
+	struct side s;
+	make_side(&s);
+	for (int round = 0; round < 3; round++) {
+		uint8_t word = 1;
+		CHECK_INT(write(s.host, &word, 1), 1);
+		turn_until(&s, soon());
+		CHECK_UINT(s.e.t->n_frames, 1);
+		nap(&s);
+	}
+	uint64_t calls = s.e.ops->counters(s.e.b)->system_calls;
+	s.e.ops->set_reads_tun(s.e.b, false);
+	CHECK(s.e.ops->counters(s.e.b)->system_calls <= calls + 3);
+	s.e.ops->set_reads_tun(s.e.b, true);
+	free_side(&s);
+}
+
 TEST(calm, writes_and_sends_and_says_how_it_went)
 {
 	struct side s;
