@@ -6,7 +6,8 @@
  *
  * While there is little to do (io/calm.h) turns are made of plain system calls and a ppoll: the ring's way through the kernel takes longer to
  * come back into the caches after a pause, and its wake-ups do not say that whoever wakes is about to sleep, so that the kernel
- * brings another processor out of its halt instead of going on where it is. Polls that the ring still has fire once meanwhile.
+ * brings another processor out of its halt instead of going on where it is. Polls that the ring still has are woken meanwhile, and stay if nothing
+ * is left for them.
  *
  * Kernels whose TUN does not know NOWAIT (before 6.4) would hand ring operations on it to worker threads: there the TUN is read and
  * written with plain system calls, and only polled by the ring.
@@ -518,9 +519,9 @@ static void disarm(struct fz_backend *b, enum source source)
 	if (!b->is_armed[source])
 		return;
 	uint64_t poll = poll_tag(b, source);
-	bool is_gone = false, is_asked = false;
+	bool is_asked = false;
 	/* The poll completes, cancelled or because it fired just now; bounded, in case neither is seen. */
-	for (int tries = 0; !is_gone && tries < 100; tries++) {
+	for (int tries = 0; b->is_armed[source] && tries < 100; tries++) {
 		if (!is_asked)
 			queue_cancel(b, poll);
 		is_asked = true;
@@ -531,10 +532,10 @@ static void disarm(struct fz_backend *b, enum source source)
 		unsigned head, n = 0;
 		io_uring_for_each_cqe(&b->ring, head, cqe)
 		{
-			is_gone = is_gone || cqe->user_data == poll;
-			if (cqe->user_data != poll && cqe->user_data >> 32 == OP_POLL)
+			uint64_t op = cqe->user_data >> 32;
+			if (op == OP_POLL)
 				take_poll(b, (uint32_t)cqe->user_data, cqe->res);
-			if (cqe->user_data >> 32 == OP_CANCEL && cqe->res == -EALREADY)
+			else if (op == OP_CANCEL && cqe->res == -EALREADY)
 				is_asked = false;
 			n++;
 		}

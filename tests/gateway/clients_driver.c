@@ -28,10 +28,10 @@
 
 #define PACKET_LEN 84 /* an echo request with 56 bytes, as ping(8) sends it */
 #define EVENTS_MAX 256
-#define ON_THE_WAY                                                                                 \
-	1024 /* echoes at most: fewer than the receive queue of a gateway's socket holds */
-#define PATIENCE                                                                                   \
-	1000 /* milliseconds without room for another: too much is lost, and nobody is told of a total */
+/* Echoes at most: fewer than the receive queue of a gateway's socket holds. */
+#define ON_THE_WAY 1024
+/* Without room for another: too much is lost, and no total is told. */
+#define PATIENCE   FZ_SECONDS(1)
 
 struct client {
 	uint32_t number;
@@ -200,6 +200,18 @@ static void ping_one(struct client *c, uint16_t sequence)
 
 static void turn(int timeout_ms);
 
+/* False if there is none in time. */
+static bool wait_for_room(uint64_t n_sent)
+{
+	fz_time until = fz_time_add(fz_clock_boot(), PATIENCE);
+	while (n_sent - n_answered >= ON_THE_WAY) {
+		if (fz_time_reached(fz_clock_boot(), until))
+			return false;
+		turn(1);
+	}
+	return true;
+}
+
 static void ping_all(unsigned rounds)
 {
 	uint64_t n_sent = 0;
@@ -207,15 +219,12 @@ static void ping_all(unsigned rounds)
 	n_wanted = (uint64_t)rounds * n_clients;
 	for (unsigned i = 0; i < rounds; i++)
 		for (uint32_t k = 0; k < n_clients; k++) {
+			if (!wait_for_room(n_sent))
+				return;
 			ping_one(&clients[k], (uint16_t)i);
 			n_sent++;
 			if (k % 16 == 0)
 				turn(0);
-			int ms = 0;
-			for (; n_sent - n_answered >= ON_THE_WAY && ms < PATIENCE; ms++)
-				turn(1);
-			if (ms == PATIENCE)
-				return;
 		}
 }
 
